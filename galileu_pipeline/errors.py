@@ -1,0 +1,29 @@
+"""The errors a user may see. Each says what was wrong, where, and what to do; a traceback means a bug."""
+
+
+class GalileuError(Exception):
+    """Base of every expected failure. `galileu` exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class InputError(GalileuError):
+    """Something the user gave (a file, a row, an option, a setting) cannot be used."""
+
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    """A profile or an override does not validate."""
+
+
+class MissingArtifactError(GalileuError):
+    """A stage needs an artifact that has not been made yet."""
+
+
+class StageError(GalileuError):
+    """A training stage ended without a usable result."""
+
+
+class WarehouseBusyError(GalileuError):
+    """Another process kept the DuckDB file for longer than the time-out."""

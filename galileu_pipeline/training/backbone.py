@@ -1,0 +1,107 @@
+"""Loading what a stage trains: the frozen base, and the one adapter on it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftModel,
+    TaskType,
+    get_peft_model,
+    get_peft_model_state_dict,
+    load_peft_weights,
+    prepare_model_for_kbit_training,
+    set_peft_model_state_dict,
+)
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from galileu_pipeline.training.settings import LoraSettings, Resources, StageSpec
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def load_policy(spec: StageSpec) -> PeftModel:
+    """The causal model with a trainable adapter: the one of `spec.adapter`, or a fresh one, which changes nothing yet."""
+    model = _load_base(AutoModelForCausalLM, spec)
+    if spec.adapter is None:
+        return get_peft_model(model, _lora_config(spec.lora, TaskType.CAUSAL_LM))
+    return PeftModel.from_pretrained(model, spec.adapter, is_trainable=True)
+
+
+def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
+    """A sequence classifier with one output, its fresh `score` head trainable, its adapter that of `spec.adapter`.
+
+    The adapters of a causal model and of a classifier have the same names and shapes, so the reward model starts from
+    the SFT model, as in InstructGPT (Ouyang et al., 2203.02155, section 3.5).
+    """
+    model = _load_base(AutoModelForSequenceClassification, spec, num_labels=1, pad_token_id=tokenizer.pad_token_id)
+    wrapped = get_peft_model(model, _lora_config(spec.lora, TaskType.SEQ_CLS))
+    if spec.adapter is not None:
+        weights = get_peft_model_state_dict(wrapped) | load_peft_weights(str(spec.adapter), device="cpu")
+        set_peft_model_state_dict(wrapped, weights)
+    return wrapped
+
+
+def load_trained(base: Path, adapter: Path | None, resources: Resources) -> PreTrainedModel | PeftModel:
+    """A causal model to talk to: the base, with the adapter on it if there is one."""
+    spec = StageSpec(stage="base", output=base, settings={}, resources=resources, base=base)
+    model = _load_base(AutoModelForCausalLM, spec)
+    return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
+
+
+def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, output: Path, base_id: str) -> None:
+    """Write the adapter as safetensors, with the tokenizer.
+
+    The same weights give the same bytes: PEFT writes sets in no fixed order and the base's path on this machine.
+    """
+    model.save_pretrained(output, selected_adapters=["default"], safe_serialization=True)
+    tokenizer.save_pretrained(output)
+    path = output / ADAPTER_CONFIG
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base_id
+    for name, value in config.items():
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            config[name] = sorted(value)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _load_base(auto_class: Any, spec: StageSpec, **options: Any) -> PreTrainedModel:
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[spec.resources.precision]
+    if spec.resources.quantization == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    model = auto_class.from_pretrained(
+        spec.base, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, **options
+    )
+    if spec.resources.quantization == "nf4":
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    return model
+
+
+def _lora_config(lora: LoraSettings, task: TaskType) -> LoraConfig:
+    return LoraConfig(
+        task_type=task,
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        bias="none",
+    )
+

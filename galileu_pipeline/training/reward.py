@@ -1,0 +1,63 @@
+"""Stage `reward`: a reward model that learns from pairs which answer people prefer."""
+
+from typing import Any
+
+from datasets import Dataset
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer
+from trl import RewardConfig, RewardTrainer
+
+from galileu_pipeline.evaluation.statistics import preference_accuracy, rank_correlation
+from galileu_pipeline.training.backbone import load_reward_model
+from galileu_pipeline.training.runner import Recipe, read_split
+from galileu_pipeline.training.scoring import Messages, answer_rewards, encode
+from galileu_pipeline.training.settings import RewardSettings
+
+
+class RewardRecipe(Recipe[RewardSettings]):
+    """TRL's RewardTrainer on {prompt, chosen, rejected} (Bradley & Terry 1952; Ouyang et al., 2203.02155, eq. 1)."""
+
+    settings_type = RewardSettings
+
+    def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
+        return load_reward_model(self.spec, tokenizer)
+
+    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+        args = RewardConfig(
+            **common.pop("args"), center_rewards_coefficient=self.settings.center_rewards_coefficient or None
+        )
+        return RewardTrainer(model, args=args, processing_class=tokenizer, **common)
+
+    def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
+        self._untrained = self._pair_rewards(trainer.model, tokenizer, test)
+
+    def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
+        chosen, rejected = self._pair_rewards(trainer.model, tokenizer, test)
+        margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
+        answers = read_split(self.spec, "answers")
+        rewards = self._rewards(trainer.model, tokenizer, answers["prompt"], answers["completion"])
+        return {
+            "preference_accuracy": {
+                "reward_model": preference_accuracy(chosen, rejected).model_dump(),
+                "untrained_head": preference_accuracy(*self._untrained).model_dump(),
+            },
+            "reward_margin": round(sum(margins) / len(margins), 6),
+            "reward_rating_rank_correlation": rank_correlation(rewards, answers["score"]),
+        }
+
+    def _pair_rewards(
+        self, model: Any, tokenizer: PreTrainedTokenizerBase, pairs: Dataset
+    ) -> tuple[list[float], list[float]]:
+        return (
+            self._rewards(model, tokenizer, pairs["prompt"], pairs["chosen"]),
+            self._rewards(model, tokenizer, pairs["prompt"], pairs["rejected"]),
+        )
+
+    def _rewards(
+        self, model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[Messages], answers: list[Messages]
+    ) -> list[float]:
+        encoded = [
+            encode(tokenizer, prompt, answer, self.settings.max_length)
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        return answer_rewards(model, tokenizer, encoded, self.settings.eval_batch_size)

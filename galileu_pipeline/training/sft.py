@@ -1,0 +1,52 @@
+"""Stage `sft`: supervised fine-tuning on well-rated answers."""
+
+from typing import Any
+
+from datasets import Dataset
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer
+from trl import SFTConfig, SFTTrainer
+
+from galileu_pipeline.training.backbone import load_policy
+from galileu_pipeline.training.generation import generate
+from galileu_pipeline.training.runner import Recipe
+from galileu_pipeline.training.settings import SftSettings
+
+
+class SftRecipe(Recipe[SftSettings]):
+    """TRL's SFTTrainer on {prompt, completion}: the loss is on the completion only."""
+
+    settings_type = SftSettings
+
+    def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
+        return load_policy(self.spec)
+
+    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+        args = SFTConfig(**common.pop("args"), packing=False)
+        return SFTTrainer(model, args=args, processing_class=tokenizer, **common)
+
+    def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
+        # A fresh LoRA adds nothing, so this is the base model.
+        self._base = _held_out(trainer)
+        self._prompts = test["prompt"][: self.spec.samples.prompts]
+        self._answers = generate(trainer.model, tokenizer, self._prompts, self.spec.samples.max_new_tokens)
+
+    def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
+        after = generate(trainer.model, tokenizer, self._prompts, self.spec.samples.max_new_tokens)
+        self._samples = [
+            {"prompt": prompt[-1]["content"], "before": before, "after": answer}
+            for prompt, before, answer in zip(self._prompts, self._answers, after, strict=True)
+        ]
+        return {**_held_out(trainer), **{f"base_{name}": value for name, value in self._base.items()}}
+
+    def samples(self) -> list[dict[str, str]]:
+        return self._samples
+
+
+def _held_out(trainer: Trainer) -> dict[str, float]:
+    """Loss (nats a token) and share of next tokens guessed right, on held-out answers."""
+    metrics = trainer.evaluate()
+    return {
+        "eval_loss": round(metrics["eval_loss"], 6),
+        "eval_token_accuracy": round(metrics["eval_mean_token_accuracy"], 6),
+    }
