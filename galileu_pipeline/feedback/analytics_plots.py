@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from galileu_pipeline.feedback.analytics import Day, FeedbackAnalytics
-from galileu_pipeline.feedback.analytics_report import printable, shorten
+from galileu_pipeline.markdown import printable, shorten
 
 # Okabe and Ito's palette (2008), told apart by colour-blind people too.
 _BLUE, _VERMILLION, _ORANGE, _GREY, _FAINT = "#0072B2", "#D55E00", "#E69F00", "#595959", "#BFBFBF"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.cleaning import TextCleaner
@@ -27,6 +28,17 @@ _EXAMPLE_SCHEMA = pa.schema([("prompt", _MESSAGES), ("completion", _MESSAGES), (
 _SOURCE_SCHEMA = pa.schema([("example_id", pa.string()), ("feedback_id", pa.string())])
 
 Message = dict[str, str]
+
+
+class DatasetSettings(BaseModel):
+    """What goes into the training sets, and how many pairs there must be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system_prompt: str = Field(description="first message of every conversation; empty for none")
+    sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
+    min_train_pairs: int = Field(10, ge=1, description="fewer training pairs than this block the training")
+    min_test_pairs: int = Field(5, ge=1, description="fewer held-out pairs than this block the training")
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,9 @@ def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
                     f'{path}, line {number}: expected {{"prompt": "...", "completion": "..."}}; {error!r}.'
                 ) from error
             if not (example.prompt.strip() and example.completion.strip()):
-                raise InputError(f"{path}, line {number}: prompt or completion is empty; fill it in or remove the line.")
+                raise InputError(
+                    f"{path}, line {number}: prompt or completion is empty; fill it in or remove the line."
+                )
             yield example
 
 

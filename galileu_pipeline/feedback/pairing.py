@@ -1,5 +1,6 @@
 """Votes into preference pairs, in SQL. The statements in `sql/` are the rules; this module runs them in order."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import duckdb
@@ -22,10 +23,13 @@ class PairingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     strategy: PairingStrategy = Field(
-        PairingStrategy.BEST_VS_WORST, description="best_vs_worst: one rated pair a question; all_pairs: every two answers"
+        PairingStrategy.BEST_VS_WORST,
+        description="best_vs_worst: one rated pair a question; all_pairs: every two answers",
     )
     min_margin: float = Field(0.0, ge=0, le=1, description="least difference of mean scores (0 to 1) for a rated pair")
-    max_pairs_per_query: int = Field(10, ge=1, description="pairs kept a question: side-by-side ones, then largest margin")
+    max_pairs_per_query: int = Field(
+        10, ge=1, description="pairs kept a question: side-by-side ones, then largest margin"
+    )
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the questions held out from all training")
 
 
@@ -50,8 +54,8 @@ def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings
 def prepare_answers(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
     """The temporary tables `answers` (mean scores) and `queries` (wording and side of the split)."""
     connection.execute("SET VARIABLE test_fraction = $value", {"value": settings.test_fraction})
-    connection.execute(sql("build_answers"))
-    connection.execute(sql("build_queries"))
+    for statement in ("create_split_macro", "build_answers", "build_queries"):
+        connection.execute(sql(statement))
 
 
 def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
@@ -67,3 +71,9 @@ def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     """(query_key, prompt, response, score, votes, split, feedback_ids), after `prepare_answers`."""
     return connection.sql(sql("select_answers")).to_arrow_table()
+
+
+def split_of(connection: duckdb.DuckDBPyConnection, query_keys: Iterable[str]) -> list[str]:
+    """'train' or 'test' for each key, after `prepare_answers`."""
+    statement = sql("select_split")
+    return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]

@@ -83,8 +83,7 @@ class RowValidator:
             "chosen": chosen,
             "rejected": rejected,
             "reason": self._optional_text(row, "reason"),
-            "repaired": (query, chosen, rejected)
-            != (row["query"], row["response_chosen"], row["response_rejected"]),
+            "repaired": (query, chosen, rejected) != (row["query"], row["response_chosen"], row["response_rejected"]),
         }
 
     def _common(self, row: Row, query: str) -> dict[str, object]:

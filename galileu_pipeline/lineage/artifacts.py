@@ -144,7 +144,9 @@ class ArtifactStore:
         """
         found = self.find(artifact_id)
         if found is None:
-            raise MissingArtifactError(f"There is no artifact {artifact_id} in {self.data.root}. `galileu models` lists them.")
+            raise MissingArtifactError(
+                f"There is no artifact {artifact_id} in {self.data.root}. `galileu models` lists them."
+            )
         return found
 
     def verify(self, artifact: Artifact) -> list[str]:
@@ -179,7 +181,8 @@ class ArtifactStore:
         home = self.data.root / "models"
         found = (self.find(path.name) for path in home.glob("*_model-*")) if home.is_dir() else ()
         yield from sorted(
-            (artifact for artifact in found if artifact), key=lambda artifact: (artifact.manifest.created_at, artifact.id)
+            (artifact for artifact in found if artifact),
+            key=lambda artifact: (artifact.manifest.created_at, artifact.id),
         )
 
     @staticmethod

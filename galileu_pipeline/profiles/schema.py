@@ -1,12 +1,16 @@
 """A profile: one YAML with everything that differs between a laptop and a cluster."""
 
 import os
+from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from galileu_pipeline.errors import SettingsError
+from galileu_pipeline.feedback.datasets import DatasetSettings
 from galileu_pipeline.feedback.pairing import PairingSettings
 from galileu_pipeline.training.settings import (
     BaseSettings,
@@ -18,17 +22,9 @@ from galileu_pipeline.training.settings import (
     Settings,
     SftSettings,
 )
+from galileu_pipeline.training.stages import Stage, StageName
 
 DEFAULT_PROFILE = "cpu"
-
-
-class DatasetSettings(Settings):
-    """What goes into the training sets."""
-
-    system_prompt: str = Field(description="first message of every conversation; empty for none")
-    sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
-    min_train_pairs: int = Field(100, ge=1, description="fewer training pairs than this block the training")
-    min_test_pairs: int = Field(20, ge=1, description="fewer held-out pairs than this block the training")
 
 
 class Profile(Settings):
@@ -37,7 +33,9 @@ class Profile(Settings):
     name: str
     description: str
     seed: int = 0
-    repair_text: bool = Field(True, description="undo encoding damage and merge the wordings of one question")
+    repair_text: bool = Field(
+        True, description="undo encoding damage in rows read from now on, and merge the wordings of a question"
+    )
     pairing: PairingSettings = PairingSettings()
     datasets: DatasetSettings
     base: BaseSettings
@@ -47,6 +45,29 @@ class Profile(Settings):
     reward: RewardSettings
     dpo: DpoSettings
     resources: dict[str, Resources] = Field(description="by model asset")
+
+    def stage(self, name: StageName, overrides: Mapping[str, Any]) -> Stage:
+        """The training stage of that name, with `overrides` over the profile's settings.
+
+        Raises:
+            SettingsError: an override is not a setting of the stage, or out of range.
+        """
+        settings: Settings = getattr(self, name)
+        try:
+            settings = type(settings).model_validate({**settings.model_dump(), **overrides})
+        except ValidationError as error:
+            raise SettingsError(f"overrides of stage {name}: {describe(error)}") from error
+        asset = f"{name}_model"
+        return Stage(
+            name=name,
+            asset=asset,
+            settings=settings,
+            resources=self.resources.get(asset, Resources()),
+            lora=self.lora,
+            samples=self.samples,
+            seed=self.seed,
+            profile=self.name,
+        )
 
 
 def profile_names() -> list[str]:
@@ -65,7 +86,9 @@ def load_profile(name: str) -> Profile:
         SettingsError: there is no such profile, or a field of it is wrong.
     """
     if name not in profile_names():
-        raise SettingsError(f"There is no profile {name!r}. GALILEU_PROFILE takes one of: {', '.join(profile_names())}.")
+        raise SettingsError(
+            f"There is no profile {name!r}. GALILEU_PROFILE takes one of: {', '.join(profile_names())}."
+        )
     content = yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
     try:
         return Profile.model_validate({"name": name, **content})
@@ -78,5 +101,5 @@ def describe(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors())
 
 
-def _folder():  # type: ignore[no-untyped-def]
+def _folder() -> Traversable:
     return files("galileu_pipeline.profiles")

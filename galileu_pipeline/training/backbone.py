@@ -62,20 +62,30 @@ def load_trained(base: Path, adapter: Path | None, resources: Resources) -> PreT
     return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
 
 
-def save_adapter(model: PeftModel, tokenizer: PreTrainedTokenizerBase, output: Path, base_id: str) -> None:
-    """Write the adapter as safetensors, with the tokenizer.
+def save_adapter(model: PeftModel, spec: StageSpec) -> None:
+    """Write the adapter to `spec.output` as safetensors, with the tokenizer.
 
-    The same weights give the same bytes: PEFT writes sets in no fixed order and the base's path on this machine.
+    The same weights give the same bytes: PEFT writes sets in no fixed order and the base's path on this machine, and
+    a trainer leaves its truncation in the tokenizer.
     """
+    output = spec.output
     model.save_pretrained(output, selected_adapters=["default"], safe_serialization=True)
-    tokenizer.save_pretrained(output)
+    assert spec.base is not None, "the launcher always names a base"
+    load_tokenizer(spec.base).save_pretrained(output)
+    make_readable(output)
     path = output / ADAPTER_CONFIG
     config = json.loads(path.read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base_id
+    config["base_model_name_or_path"] = spec.base_id
     for name, value in config.items():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             config[name] = sorted(value)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def make_readable(folder: Path) -> None:
+    """transformers leaves weights at mode 0600, which a chat under another user cannot read."""
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def _load_base(auto_class: Any, spec: StageSpec, **options: Any) -> PreTrainedModel:
@@ -104,4 +114,3 @@ def _lora_config(lora: LoraSettings, task: TaskType) -> LoraConfig:
         target_modules=list(lora.target_modules),
         bias="none",
     )
-

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from galileu_pipeline.errors import InputError, StageError
+from galileu_pipeline.training.backbone import make_readable
 from galileu_pipeline.training.progress import Report
 from galileu_pipeline.training.settings import (
     BaseSettings,
@@ -55,8 +56,7 @@ def run(spec: StageSpec, report: Report) -> StageResult:
     model.config._name_or_path = ""
     model.save_pretrained(spec.output, safe_serialization=True)
     tokenizer.save_pretrained(spec.output)
-    for file in spec.output.iterdir():
-        file.chmod(0o644)  # transformers leaves the weights at 0600, which a chat under another user cannot read
+    make_readable(spec.output)
     return StageResult(metrics={"parameters": model.num_parameters()})
 
 
@@ -69,7 +69,9 @@ def _from_gguf(settings: GgufBase, spec: StageSpec, report: Report) -> tuple[Pre
         )
     folder = Path(found.submodule_search_locations[0])
     if not (folder / settings.file).is_file():
-        raise InputError(f"There is no {settings.file} in the package {settings.package}; look at base.file in the profile.")
+        raise InputError(
+            f"There is no {settings.file} in the package {settings.package}; look at base.file in the profile."
+        )
     report(f"converting {settings.file} to safetensors")
     loaded = AutoModelForCausalLM.from_pretrained(folder, gguf_file=settings.file, dtype=torch.float32)
     config = AutoConfig.from_pretrained(folder, gguf_file=settings.file)
@@ -95,7 +97,9 @@ def _from_hub(settings: HubBase, spec: StageSpec, report: Report) -> tuple[PreTr
         ) from error
 
 
-def _from_folder(settings: LocalBase, spec: StageSpec, report: Report) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _from_folder(
+    settings: LocalBase, spec: StageSpec, report: Report
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     folder = settings.path.expanduser()
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"base.path {folder} holds no safetensors weights.")
@@ -146,5 +150,3 @@ def _tiny_tokenizer(vocabulary: int) -> PreTrainedTokenizerBase:
         pad_token="<|endoftext|>",
         chat_template=_CHAT_TEMPLATE,
     )
-
-

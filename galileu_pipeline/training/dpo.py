@@ -40,15 +40,16 @@ class DpoRecipe(Recipe[DpoSettings]):
         return load_policy(self.spec)
 
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
-        args = DPOConfig(
-            **common.pop("args"), beta=self.settings.beta, label_smoothing=self.settings.label_smoothing
-        )
+        args = DPOConfig(**common.pop("args"), beta=self.settings.beta, label_smoothing=self.settings.label_smoothing)
         return DPOTrainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         model, limit = trainer.model, self.settings.max_length
         self._pairs = [
-            (encode(tokenizer, row["prompt"], row["chosen"], limit), encode(tokenizer, row["prompt"], row["rejected"], limit))
+            (
+                encode(tokenizer, row["prompt"], row["chosen"], limit),
+                encode(tokenizer, row["prompt"], row["rejected"], limit),
+            )
             for row in test
         ]
         self._sft = self._logprobs(model, tokenizer)
@@ -86,4 +87,3 @@ class DpoRecipe(Recipe[DpoSettings]):
         return PairLogprobs(
             answer_logprobs(model, tokenizer, chosen, size), answer_logprobs(model, tokenizer, rejected, size)
         )
-

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, Trainer, set_seed
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
 
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
@@ -121,6 +121,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
                 "callbacks": [progress],
             },
         )
+        trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries beside our lines
         examples = len(trainer.train_dataset)  # type: ignore[arg-type]
         if examples == 0:
             raise StageError(f"Every example is longer than max_length={settings.max_length} tokens; raise it.")
@@ -135,7 +136,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
         metrics = recipe.evaluate(trainer, tokenizer, test)
 
     # Save
-    save_adapter(model, tokenizer, spec.output, spec.base_id)
+    save_adapter(model, spec)
     _write_lines(spec.output / LOG_NAME, progress.history)
     (spec.output / SAMPLES_NAME).write_text(
         json.dumps(list(recipe.samples()), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"

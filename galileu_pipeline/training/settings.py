@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+StageName = Literal["base", "sft", "reward", "dpo"]
+
+# What passes between the orchestrator and a stage's process, in one folder.
+SPEC_NAME, RESULT_NAME, ERROR_NAME = "spec.json", "result.json", "error.txt"
+
 
 class Settings(BaseModel):
     """Frozen, and closed: a misspelt name is an error, not a silent default."""
@@ -54,7 +59,9 @@ class LoraSettings(Settings):
     r: int = Field(16, ge=1, description="rank")
     alpha: int = Field(32, ge=1, description="scale: the update is multiplied by alpha / r")
     dropout: float = Field(0.0, ge=0, lt=1, description="on the adapter's input; DPO switches dropout off")
-    target_modules: list[str] = Field(["q_proj", "k_proj", "v_proj", "o_proj"], description="layers that get an adapter")
+    target_modules: list[str] = Field(
+        ["q_proj", "k_proj", "v_proj", "o_proj"], description="layers that get an adapter"
+    )
 
 
 class TrainerSettings(Settings):
@@ -65,7 +72,9 @@ class TrainerSettings(Settings):
     max_steps: int = Field(-1, description="optimizer steps at the most; -1 for no limit")
     batch_size: int = Field(4, ge=1, description="examples (or pairs) a device and forward pass")
     gradient_accumulation_steps: int = Field(1, ge=1, description="forward passes an optimizer step")
-    max_length: int = Field(1024, ge=16, description="tokens of prompt and answer; longer examples are dropped and counted")
+    max_length: int = Field(
+        1024, ge=16, description="tokens of prompt and answer; longer examples are dropped and counted"
+    )
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     lr_scheduler: str = Field("cosine", description="a transformers scheduler name")
     weight_decay: float = Field(0.0, ge=0)
@@ -73,7 +82,9 @@ class TrainerSettings(Settings):
     gradient_checkpointing: bool = Field(False, description="less memory for about a third more time")
     logging_steps: int = Field(5, ge=1, description="optimizer steps between two points of the curves")
     eval_steps: int = Field(50, ge=1, description="optimizer steps between two evaluations during training")
-    eval_examples: int = Field(64, ge=1, description="held-out examples of an evaluation during training; all at the end")
+    eval_examples: int = Field(
+        64, ge=1, description="held-out examples of an evaluation during training; all at the end"
+    )
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
 
 
@@ -84,7 +95,9 @@ class SftSettings(TrainerSettings):
 class RewardSettings(TrainerSettings):
     """Bradley-Terry reward model on pairs (Ouyang et al., 2203.02155, eq. 1)."""
 
-    center_rewards_coefficient: float = Field(0.01, ge=0, description="pulls the mean reward to 0 (Eisenstein, 2312.09244)")
+    center_rewards_coefficient: float = Field(
+        0.01, ge=0, description="pulls the mean reward to 0 (Eisenstein, 2312.09244)"
+    )
 
 
 class DpoSettings(TrainerSettings):
@@ -101,7 +114,9 @@ class Resources(Settings):
     min_vram_gb: float = Field(0.0, ge=0, description="memory of each GPU, GiB")
     cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
     memory_gb: float = Field(4.0, gt=0, description="main memory, GiB")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the frozen weights and the arithmetic; the adapter stays fp32")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="of the frozen weights and the arithmetic; the adapter stays fp32"
+    )
     quantization: Literal["none", "nf4"] = Field("none", description="of the frozen weights; nf4: 4-bit, bitsandbytes")
 
     @model_validator(mode="after")
@@ -121,7 +136,7 @@ class SampleSettings(Settings):
 class StageSpec(Settings):
     """All that a stage's process is told: `spec.json`. Paths are absolute; nothing else comes from outside."""
 
-    stage: Literal["base", "sft", "reward", "dpo"]
+    stage: StageName
     output: Path = Field(description="an empty folder for the artifact's files")
     seed: int = 0
     settings: dict[str, object] = Field(description="the stage's settings; each stage validates its own")

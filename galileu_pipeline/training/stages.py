@@ -14,9 +14,18 @@ from galileu_pipeline.errors import MissingArtifactError, StageError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.manifest import RunInfo
 from galileu_pipeline.training.model_card import model_card
-from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, Settings, StageResult, StageSpec
-
-SPEC_NAME, RESULT_NAME, ERROR_NAME = "spec.json", "result.json", "error.txt"
+from galileu_pipeline.training.settings import (
+    ERROR_NAME,
+    RESULT_NAME,
+    SPEC_NAME,
+    LoraSettings,
+    Resources,
+    SampleSettings,
+    Settings,
+    StageName,
+    StageResult,
+    StageSpec,
+)
 
 # Runs `python -m galileu_pipeline.training STAGE --spec FILE` somewhere, until it ends.
 Launch = Callable[[list[str]], None]
@@ -26,7 +35,7 @@ Launch = Callable[[list[str]], None]
 class Stage:
     """One training stage as a profile configures it."""
 
-    name: str  # base, sft, reward or dpo
+    name: StageName
     asset: str
     settings: Settings
     resources: Resources
@@ -51,7 +60,7 @@ class Stage:
         """What the stage's process is told."""
         dataset = next((inputs[name].path for name in inputs if name.endswith("_dataset")), None)
         return StageSpec(
-            stage=self.name,  # type: ignore[arg-type]
+            stage=self.name,
             output=output,
             seed=self.seed,
             settings=self.settings.model_dump(mode="json"),

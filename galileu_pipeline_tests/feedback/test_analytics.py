@@ -21,8 +21,9 @@ from galileu_pipeline.feedback.analytics import (
     krippendorff_alpha,
 )
 from galileu_pipeline.feedback.analytics_plots import plots
-from galileu_pipeline.feedback.analytics_report import MAX_TEXT_CHARS, escape, markdown
+from galileu_pipeline.feedback.analytics_report import markdown
 from galileu_pipeline.feedback.warehouse import Warehouse, sql
+from galileu_pipeline.markdown import MAX_TEXT_CHARS, escape
 
 MAX_PNG_BYTES = 60_000
 

@@ -1,5 +1,4 @@
--- One row a question: its most frequent wording, and its side of the split. The side hangs on nothing but the key, so
--- it never changes as data grows.
+-- One row a question: its most frequent wording, and its side of the split (create_split_macro.sql).
 CREATE OR REPLACE TEMP TABLE queries AS
 WITH wordings AS (
     SELECT query_key, query, count(*) AS uses
@@ -11,11 +10,5 @@ WITH wordings AS (
     GROUP BY query_key, query
     QUALIFY row_number() OVER (PARTITION BY query_key ORDER BY uses DESC, query) = 1
 )
-SELECT
-    query_key,
-    query AS prompt,
-    CASE
-        WHEN ('0x' || left(sha256(query_key), 8))::BIGINT / 4294967296.0 < coalesce(getvariable('test_fraction'), 0.2)
-        THEN 'test' ELSE 'train'
-    END AS split
+SELECT query_key, query AS prompt, split_of(query_key) AS split
 FROM wordings;

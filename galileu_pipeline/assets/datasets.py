@@ -1,0 +1,115 @@
+"""Group `datasets`: votes become preference pairs, pairs and answers become training sets."""
+
+import dagster as dg
+
+from galileu_pipeline.assets.config import MakeConfig
+from galileu_pipeline.assets.presentation import result
+from galileu_pipeline.feedback import integrity, stages
+from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback.snapshots import read_pairs
+from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.resources.profile import ProfileResource
+from galileu_pipeline.resources.runs import run_info
+from galileu_pipeline.resources.storage import StorageResource
+
+
+@dg.asset(group_name="datasets", kinds={"duckdb"}, pool="warehouse")
+def preference_pairs(
+    context: dg.AssetExecutionContext,
+    config: MakeConfig,
+    profile: ProfileResource,
+    storage: StorageResource,
+    raw_feedback: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """Of two answers to one question, which one people prefer; with every vote behind it in `pair_sources`."""
+    made = stages.make_preference_pairs(
+        storage.artifacts,
+        storage.warehouse,
+        raw_feedback,
+        profile.settings.pairing,
+        run=run_info(context),
+        force=config.force,
+    )
+    return result(made, made.artifact.manifest.metrics)
+
+
+@dg.asset_check(asset=preference_pairs, blocking=True)
+def chosen_differs_from_rejected(preference_pairs: Artifact) -> dg.AssetCheckResult:
+    """No pair has the same text on both sides."""
+    offenders = integrity.equal_sides(read_pairs(preference_pairs.path))
+    return dg.AssetCheckResult(passed=not offenders, metadata={"pairs": len(offenders), "first": offenders[:10]})
+
+
+@dg.asset_check(asset=preference_pairs, blocking=True)
+def no_query_in_both_splits(preference_pairs: Artifact) -> dg.AssetCheckResult:
+    """No question is trained on and tested on."""
+    offenders = integrity.queries_in_both_splits(read_pairs(preference_pairs.path))
+    return dg.AssetCheckResult(passed=not offenders, metadata={"queries": len(offenders), "first": offenders[:10]})
+
+
+@dg.asset_check(asset=preference_pairs, blocking=True)
+def enough_pairs_to_train_on(profile: ProfileResource, preference_pairs: Artifact) -> dg.AssetCheckResult:
+    """At least `datasets.min_train_pairs` and `min_test_pairs` of the profile."""
+    counts, needed = integrity.rows_by_split(read_pairs(preference_pairs.path)), profile.settings.datasets
+    return dg.AssetCheckResult(
+        passed=counts["train"] >= needed.min_train_pairs and counts["test"] >= needed.min_test_pairs,
+        description=(
+            f"{counts['train']} pairs to train on (at least {needed.min_train_pairs}) and {counts['test']} to test on "
+            f"(at least {needed.min_test_pairs}). Collect more feedback, or lower the minimum in the profile."
+        ),
+        metadata=counts,
+    )
+
+
+@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+def dpo_dataset(
+    context: dg.AssetExecutionContext,
+    config: MakeConfig,
+    profile: ProfileResource,
+    storage: StorageResource,
+    preference_pairs: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """{prompt, chosen, rejected} in TRL's conversational format, for DPO."""
+    made = stages.make_dpo_dataset(
+        storage.artifacts, preference_pairs, profile.settings.datasets, run=run_info(context), force=config.force
+    )
+    return result(made, made.artifact.manifest.metrics)
+
+
+@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+def reward_dataset(
+    context: dg.AssetExecutionContext,
+    config: MakeConfig,
+    profile: ProfileResource,
+    storage: StorageResource,
+    preference_pairs: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """{prompt, chosen, rejected} for the reward model, and held-out answers with people's mean scores."""
+    made = stages.make_reward_dataset(
+        storage.artifacts, preference_pairs, profile.settings.datasets, run=run_info(context), force=config.force
+    )
+    return result(made, made.artifact.manifest.metrics)
+
+
+@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"}, pool="warehouse")
+def sft_dataset(
+    context: dg.AssetExecutionContext,
+    config: MakeConfig,
+    profile: ProfileResource,
+    storage: StorageResource,
+    raw_feedback: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """{prompt, completion}: the answers people rated well, and the hand-written ones of `data/curated/`."""
+    settings = profile.settings
+    made = stages.make_sft_dataset(
+        storage.artifacts,
+        storage.warehouse,
+        storage.data,
+        raw_feedback,
+        settings.pairing,
+        settings.datasets,
+        TextCleaner(settings.repair_text),
+        run=run_info(context),
+        force=config.force,
+    )
+    return result(made, made.artifact.manifest.metrics)

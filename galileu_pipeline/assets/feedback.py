@@ -1,0 +1,55 @@
+"""Group `feedback`: what people said, and what it says about the chatbot."""
+
+import dagster as dg
+
+from galileu_pipeline.assets.config import MakeConfig
+from galileu_pipeline.assets.presentation import picture, result
+from galileu_pipeline.feedback import stages
+from galileu_pipeline.feedback.analytics_report import markdown
+from galileu_pipeline.feedback.ingestion import ledger
+from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.resources.profile import ProfileResource
+from galileu_pipeline.resources.runs import run_info
+from galileu_pipeline.resources.storage import StorageResource
+
+
+@dg.asset(group_name="feedback", kinds={"sqlite", "duckdb"}, pool="warehouse")
+def raw_feedback(
+    context: dg.AssetExecutionContext, profile: ProfileResource, storage: StorageResource
+) -> dg.MaterializeResult[Artifact]:
+    """Ratings, thumbs, comments and side-by-side choices from the chatbot's SQLite file, new rows only, in DuckDB.
+
+    Rows that cannot be used are kept in `feedback_quarantine` with the reason.
+    """
+    made, report = stages.refresh_raw_feedback(
+        storage.artifacts,
+        storage.warehouse,
+        storage.data,
+        repair_text=profile.settings.repair_text,
+        run=run_info(context),
+    )
+    counts = report.model_dump(exclude={"reasons"})
+    totals = {f"total_{name}": count for name, count in made.artifact.manifest.metrics.items()}
+    return result(made, {**counts, "quarantined by reason": report.reasons, **totals})
+
+
+@dg.asset_check(asset=raw_feedback, blocking=True)
+def every_row_accounted_for(storage: StorageResource) -> dg.AssetCheckResult:
+    """Rows ever read = accepted + quarantined + duplicates, counted in the tables themselves."""
+    with storage.warehouse.open() as connection:
+        counts = ledger(connection)
+    accounted = counts["accepted"] + counts["quarantined"] + counts["duplicates"]
+    return dg.AssetCheckResult(passed=counts["rows_in"] == accounted, metadata={**counts, "accounted": accounted})
+
+
+@dg.asset(group_name="feedback", kinds={"duckdb", "matplotlib"}, pool="warehouse")
+def feedback_analytics(
+    context: dg.AssetExecutionContext, config: MakeConfig, storage: StorageResource, raw_feedback: Artifact
+) -> dg.MaterializeResult[Artifact]:
+    """What the feedback says: volume, ratings, thumbs, common and worst questions, raters, words in complaints."""
+    made = stages.make_feedback_analytics(
+        storage.artifacts, storage.warehouse, raw_feedback, run=run_info(context), force=config.force
+    )
+    analytics = stages.read_analytics(made.artifact)
+    pictures = {path.stem: picture(path.read_bytes()) for path in sorted(made.artifact.path.glob("*.png"))}
+    return result(made, {"tables": dg.MetadataValue.md(markdown(analytics)), **pictures})

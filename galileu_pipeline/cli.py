@@ -1,0 +1,174 @@
+"""`galileu`: the pipeline from the command line.
+
+Results go to stdout (with --json as JSON), everything else to stderr. Exit codes: 0 done, 1 failed, 2 bad usage or input.
+"""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.table import Table
+
+from galileu_pipeline import __version__
+from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import GalileuError
+from galileu_pipeline.lineage.artifacts import ArtifactStore
+from galileu_pipeline.profiles.schema import active_profile_name, load_profile
+from galileu_pipeline.summaries import ModelSummary, held_out_results, list_models
+
+app = typer.Typer(
+    name="galileu",
+    help="People's feedback on a chatbot becomes a better model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def main() -> None:
+    """The console script: expected errors become one line and an exit code."""
+    try:
+        app()
+    except GalileuError as error:
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(as_json: AsJson = False) -> None:
+    """Run the whole pipeline: sample feedback in, trained models out."""
+    from galileu_pipeline.demo import prepare_feedback, prepare_instance, run_job
+
+    store = _store()
+    err.print(f"Profile [bold]{store.profile}[/]: {load_profile(store.profile).description}", highlight=False)
+    prepare_feedback(store.data, _tell)
+    with prepare_instance() as instance, err.status("starting Dagster") as status:
+
+        def doing(line: str) -> None:
+            status.update(escape(line))
+            if not err.is_terminal:
+                _tell(f"  {line}")
+
+        run_job(instance, _tell, doing)
+    results = held_out_results(store)
+    if as_json:
+        _print_json(results)
+        return
+    table = Table(title="Held-out preference accuracy (share of pairs where the chosen answer wins; 95 % interval)")
+    for column in ("model", "accuracy", "base model, same pairs", "manifest"):
+        table.add_column(column, overflow="fold")
+    for row in results:
+        table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy), str(row.manifest))
+    out.print(table)
+    err.print('Next: `. ./env.sh`, then `dagster dev` for the graph, or `galileu generate dpo_model "Quem é você?"`.')
+
+
+@app.command()
+def stats(as_json: AsJson = False) -> None:
+    """Statistics of the feedback, as of the last materialization of feedback_analytics."""
+    from galileu_pipeline.feedback.analytics_report import markdown
+    from galileu_pipeline.feedback.stages import read_analytics
+
+    analytics = read_analytics(_store().current("feedback_analytics"))
+    if as_json:
+        _print_json(analytics)
+    else:
+        out.print(Markdown(markdown(analytics)))
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """Every model, oldest first: what it is, how good, whether it is the current one."""
+    found = list_models(_store())
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        err.print("No models yet. `galileu demo` makes the first ones.")
+        return
+    table = Table()
+    for column in ("id", "made (UTC)", "profile", "accuracy", "current"):
+        table.add_column(column, overflow="fold")
+    for model in found:
+        table.add_row(*_model_row(model))
+    out.print(table)
+
+
+@app.command()
+def generate(
+    model_id: Annotated[str, typer.Argument(help="An id from `galileu models`, or an asset such as dpo_model.")],
+    prompt: Annotated[str, typer.Argument(help="The question.")],
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer, in tokens.")] = 128,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a model a question. The answer is the most likely one, so the same question gives the same answer."""
+    from galileu_pipeline.training.talk import answer
+
+    with err.status(f"loading {escape(model_id)}"):
+        text, used = answer(_store(), model_id, prompt, max_new_tokens)
+    if as_json:
+        _print_json({"model": used, "prompt": prompt, "answer": text})
+    else:
+        out.print(text, markup=False, highlight=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What is installed, what this machine has, and which profile fits it."""
+    from galileu_pipeline.doctor import diagnose
+
+    diagnosis = diagnose()
+    if as_json:
+        _print_json(diagnosis)
+    else:
+        machine = diagnosis.machine
+        gpus = ", ".join(f"{gpu.name} ({gpu.memory_gb:g} GiB)" for gpu in machine.gpus) or "no GPU"
+        out.print(f"machine   {machine.cpus} cores, {machine.memory_gb:g} GiB, {gpus}", highlight=False)
+        for name, version in diagnosis.packages.items():
+            out.print(f"{name:<14}{version or '[red]not installed[/]'}", highlight=False)
+        out.print(f"data      {diagnosis.data_folder}", highlight=False, soft_wrap=True)
+        for fit in diagnosis.profiles:
+            active = " (active)" if fit.profile == diagnosis.active_profile else ""
+            sign = "[green]fits[/]" if fit.fits else "[red]does not fit[/]"
+            out.print(f"profile   [bold]{fit.profile}[/]{active}: {sign}. {fit.description}", highlight=False)
+            for line in [*fit.problems, *fit.notes]:
+                out.print(f"          - {escape(line)}", highlight=False)
+    if not diagnosis.healthy:
+        raise typer.Exit(1)
+
+
+def _store() -> ArtifactStore:
+    return ArtifactStore(DataFolder.from_environment(), load_profile(active_profile_name()).name)
+
+
+def _tell(line: str) -> None:
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    plain = value
+    if isinstance(value, BaseModel):
+        plain = value.model_dump(mode="json")
+    elif isinstance(value, list):
+        plain = [item.model_dump(mode="json") for item in value]
+    print(json.dumps(plain, ensure_ascii=False, indent=2))
+
+
+def _model_row(model: ModelSummary) -> tuple[str, ...]:
+    accuracy = str(model.accuracy) if model.accuracy else "–"
+    return model.id, f"{model.created_at:%Y-%m-%d %H:%M}", model.profile, accuracy, "yes" if model.current else ""

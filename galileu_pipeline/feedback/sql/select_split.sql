@@ -1,0 +1,1 @@
+SELECT split_of($query_key);
