@@ -8,9 +8,9 @@ if [ ! -f "$galileu_root/.venv/bin/activate" ]; then
     return 1 2>/dev/null || exit 1
 fi
 . "$galileu_root/.venv/bin/activate"
+PATH="$galileu_root/bin:$PATH"
 
-export DAGSTER_HOME="${DAGSTER_HOME:-$galileu_root/.dagster}"
+export DAGSTER_HOME="${DAGSTER_HOME:-$galileu_root}"
 export DAGSTER_MODULE_NAME=galileu_pipeline.definitions
-mkdir -p "$DAGSTER_HOME"
-[ -e "$DAGSTER_HOME/dagster.yaml" ] || ln -s "$galileu_root/dagster.yaml" "$DAGSTER_HOME/dagster.yaml"
+export GALILEU_DAGSTER_STATE="${GALILEU_DAGSTER_STATE:-$galileu_root/.dagster}"
 unset galileu_root

@@ -1,6 +1,6 @@
 """`galileu`: the pipeline from the command line.
 
-Results go to stdout (with --json as JSON), everything else to stderr. Exit codes: 0 done, 1 failed, 2 bad usage or input.
+Results go to stdout (with --json as JSON), all else to stderr. Exit codes: 0 done, 1 failed, 2 bad usage or input.
 """
 
 import json

@@ -33,12 +33,10 @@ def prepare_feedback(data: DataFolder, say: Say) -> None:
 
 
 def prepare_instance() -> DagsterInstance:
-    """The Dagster instance of `DAGSTER_HOME`; of the project's `.dagster`, as env.sh has it, where that is not set."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT / ".dagster")))
-    home.mkdir(parents=True, exist_ok=True)
-    config = PROJECT_ROOT / "dagster.yaml"
-    if not (home / "dagster.yaml").exists() and config.is_file():
-        (home / "dagster.yaml").symlink_to(config)
+    """The Dagster instance, with the environment that env.sh sets up where it is not set."""
+    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
+    state = Path(os.environ.setdefault("GALILEU_DAGSTER_STATE", str(PROJECT_ROOT / ".dagster")))
+    state.mkdir(parents=True, exist_ok=True)
     return DagsterInstance.get()
 
 
@@ -54,7 +52,7 @@ def run_job(instance: DagsterInstance, done: Say, doing: Say) -> None:
         GalileuError: the run failed; names the step and its error.
     """
     mark = uuid.uuid4().hex
-    log = Path(os.environ["DAGSTER_HOME"]) / "demo.log"
+    log = Path(os.environ["GALILEU_DAGSTER_STATE"]) / "demo.log"
     command = [
         *(sys.executable, "-m", "dagster", "job", "execute", "--module-name", "galileu_pipeline.definitions"),
         *("--job", JOB, "--tags", f'{{"{_TAG}": "{mark}"}}'),

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -144,7 +145,7 @@ def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
             yield example
 
 
-def _of_split(table: pa.Table, split: str) -> list[dict]:  # type: ignore[type-arg]
+def _of_split(table: pa.Table, split: str) -> list[dict[str, Any]]:
     return table.filter(pc.equal(table["split"], split)).to_pylist()
 
 

@@ -38,6 +38,6 @@ class ArtifactIOManager(dg.ConfigurableIOManager):
         """The current artifact of the upstream asset.
 
         Raises:
-            dg.Failure: it has not been materialized; names it, and the command that does.
+            MissingArtifactError: it has not been materialized; names it, and the command that does.
         """
         return self.storage.artifacts.current(context.asset_key.to_user_string())

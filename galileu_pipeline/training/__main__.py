@@ -25,11 +25,10 @@ def main() -> int:
     spec = StageSpec.model_validate_json(arguments.spec.read_text(encoding="utf-8"))
     if spec.stage != arguments.stage:
         parser.error(f"{arguments.spec} is the spec of stage {spec.stage}")
+    report: Callable[[str], None] = _print
     with ExitStack() as stack:
         if PipesEnvVarParamsLoader().is_dagster_pipes_process():
             report = stack.enter_context(open_dagster_pipes()).log.info
-        else:
-            report = _print
         try:
             result = run(spec, report)
         except GalileuError as error:
@@ -51,7 +50,7 @@ def run(spec: StageSpec, report: Callable[[str], None]) -> StageResult:
     _hush()
     if spec.stage == "base":
         return base.run(spec, report)
-    recipes = {"sft": SftRecipe, "reward": RewardRecipe, "dpo": DpoRecipe}
+    recipes: dict[str, type[runner.Recipe]] = {"sft": SftRecipe, "reward": RewardRecipe, "dpo": DpoRecipe}
     return runner.train(recipes[spec.stage], spec, report)
 
 

@@ -34,8 +34,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def load_policy(spec: StageSpec) -> PeftModel:
-    """The causal model with a trainable adapter: the one of `spec.adapter`, or a fresh one, which changes nothing yet."""
-    model = _load_base(AutoModelForCausalLM, spec)
+    """The causal model with a trainable adapter: the one of `spec.adapter`, or a fresh one, which changes nothing."""
+    model = _load_base(AutoModelForCausalLM, spec.base, spec.resources)
     if spec.adapter is None:
         return get_peft_model(model, _lora_config(spec.lora, TaskType.CAUSAL_LM))
     return PeftModel.from_pretrained(model, spec.adapter, is_trainable=True)
@@ -47,7 +47,13 @@ def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> Pe
     The adapters of a causal model and of a classifier have the same names and shapes, so the reward model starts from
     the SFT model, as in InstructGPT (Ouyang et al., 2203.02155, section 3.5).
     """
-    model = _load_base(AutoModelForSequenceClassification, spec, num_labels=1, pad_token_id=tokenizer.pad_token_id)
+    model = _load_base(
+        AutoModelForSequenceClassification,
+        spec.base,
+        spec.resources,
+        num_labels=1,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     wrapped = get_peft_model(model, _lora_config(spec.lora, TaskType.SEQ_CLS))
     if spec.adapter is not None:
         weights = get_peft_model_state_dict(wrapped) | load_peft_weights(str(spec.adapter), device="cpu")
@@ -57,8 +63,7 @@ def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> Pe
 
 def load_trained(base: Path, adapter: Path | None, resources: Resources) -> PreTrainedModel | PeftModel:
     """A causal model to talk to: the base, with the adapter on it if there is one."""
-    spec = StageSpec(stage="base", output=base, settings={}, resources=resources, base=base)
-    model = _load_base(AutoModelForCausalLM, spec)
+    model = _load_base(AutoModelForCausalLM, base, resources)
     return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
 
 
@@ -69,8 +74,7 @@ def save_adapter(model: PeftModel, spec: StageSpec) -> None:
     a trainer leaves its truncation in the tokenizer.
     """
     output = spec.output
-    model.save_pretrained(output, selected_adapters=["default"], safe_serialization=True)
-    assert spec.base is not None, "the launcher always names a base"
+    model.save_pretrained(str(output), selected_adapters=["default"], safe_serialization=True)
     load_tokenizer(spec.base).save_pretrained(output)
     make_readable(output)
     path = output / ADAPTER_CONFIG
@@ -88,9 +92,9 @@ def make_readable(folder: Path) -> None:
         file.chmod(0o644)
 
 
-def _load_base(auto_class: Any, spec: StageSpec, **options: Any) -> PreTrainedModel:
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[spec.resources.precision]
-    if spec.resources.quantization == "nf4":
+def _load_base(auto_class: Any, folder: Path, resources: Resources, **options: Any) -> PreTrainedModel:
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[resources.precision]
+    if resources.quantization == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -98,9 +102,9 @@ def _load_base(auto_class: Any, spec: StageSpec, **options: Any) -> PreTrainedMo
             bnb_4bit_compute_dtype=dtype,
         )
     model = auto_class.from_pretrained(
-        spec.base, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, **options
+        folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, **options
     )
-    if spec.resources.quantization == "nf4":
+    if resources.quantization == "nf4":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     return model
 

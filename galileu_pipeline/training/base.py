@@ -47,7 +47,7 @@ def run(spec: StageSpec, report: Report) -> StageResult:
         InputError: what the profile names is not there, or not usable.
     """
     settings: Any = TypeAdapter(BaseSettings).validate_python(spec.settings)
-    resolvers = {GgufBase: _from_gguf, HubBase: _from_hub, LocalBase: _from_folder, TinyBase: _tiny}
+    resolvers: dict[type, Any] = {GgufBase: _from_gguf, HubBase: _from_hub, LocalBase: _from_folder, TinyBase: _tiny}
     model, tokenizer = resolvers[type(settings)](settings, spec, report)
     if tokenizer.chat_template is None:
         raise InputError(f"The base model {settings} has no chat template; choose an instruction-tuned model.")

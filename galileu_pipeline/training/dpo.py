@@ -24,7 +24,7 @@ class PairLogprobs:
     rejected: list[AnswerLogprob]
 
     def implicit_rewards(self, reference: "PairLogprobs", beta: float) -> tuple[list[float], list[float]]:
-        """beta * log(policy / reference) of both sides, (N,) each: DPO's reward (Rafailov et al., 2305.18290, eq. 5)."""
+        """beta * log(policy / reference) of both sides, (N,) each: the reward of DPO (2305.18290, eq. 5)."""
         return (
             [beta * (mine.total - ref.total) for mine, ref in zip(self.chosen, reference.chosen, strict=True)],
             [beta * (mine.total - ref.total) for mine, ref in zip(self.rejected, reference.rejected, strict=True)],
@@ -32,7 +32,7 @@ class PairLogprobs:
 
 
 class DpoRecipe(Recipe[DpoSettings]):
-    """TRL's DPOTrainer. The SFT adapter is trained on; its frozen copy is the reference policy, with no second model."""
+    """TRL's DPOTrainer. The SFT adapter is trained on; its frozen copy is the reference policy, not a second model."""
 
     settings_type = DpoSettings
 
@@ -44,7 +44,8 @@ class DpoRecipe(Recipe[DpoSettings]):
         return DPOTrainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
-        model, limit = trainer.model, self.settings.max_length
+        model: Any = trainer.model
+        limit = self.settings.max_length
         self._pairs = [
             (
                 encode(tokenizer, row["prompt"], row["chosen"], limit),

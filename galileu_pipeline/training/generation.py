@@ -19,16 +19,17 @@ def generate(
     model.eval()
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
     try:
-        inputs = tokenizer.apply_chat_template(
+        inputs: Any = tokenizer.apply_chat_template(
             list(prompts),
             add_generation_prompt=True,
             tokenize=True,
             padding=True,
             return_tensors="pt",
             return_dict=True,
-        ).to(model.device)
+        )
     finally:
         tokenizer.padding_side = side
+    inputs = inputs.to(model.device)
     output_BT = model.generate(
         **inputs, max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id
     )

@@ -91,7 +91,6 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     Raises:
         StageError: no example was short enough, or the loss left the finite numbers.
     """
-    assert spec.base is not None, "the launcher always names a base"
 
     # Seed. Before the model, since a fresh adapter is random.
     set_seed(spec.seed)
@@ -160,7 +159,6 @@ def device_names() -> list[str]:
 
 def read_split(spec: StageSpec, name: str) -> Dataset:
     """`<name>.parquet` of the stage's dataset."""
-    assert spec.dataset is not None, "the launcher always names a dataset"
     return Dataset.from_parquet(str(spec.dataset / f"{name}.parquet"), keep_in_memory=True)
 
 

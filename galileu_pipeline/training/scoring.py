@@ -98,7 +98,7 @@ def _pad(indices: list[int], answers: Sequence[EncodedAnswer], pad_id: int, devi
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
-    encoded = tokenizer.apply_chat_template(
+    encoded: Any = tokenizer.apply_chat_template(
         messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
     )
     return list(encoded["input_ids"])

@@ -143,10 +143,10 @@ class StageSpec(Settings):
     resources: Resources = Resources()
     lora: LoraSettings = LoraSettings()
     samples: SampleSettings = SampleSettings()
-    base: Path | None = Field(None, description="folder of the base model")
+    base: Path = Field(Path(), description="folder of the base model; of no use to stage `base`")
     adapter: Path | None = Field(None, description="folder of the adapter to go on from")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
-    dataset: Path | None = Field(None, description="folder with train.parquet and test.parquet")
+    dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
 
 
 class StageResult(Settings):

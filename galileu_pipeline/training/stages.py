@@ -58,7 +58,7 @@ class Stage:
 
     def spec(self, inputs: Mapping[str, Artifact], output: Path) -> StageSpec:
         """What the stage's process is told."""
-        dataset = next((inputs[name].path for name in inputs if name.endswith("_dataset")), None)
+        paths = {name: artifact.path for name, artifact in inputs.items()}
         return StageSpec(
             stage=self.name,
             output=output,
@@ -67,10 +67,10 @@ class Stage:
             resources=self.resources,
             lora=self.lora,
             samples=self.samples,
-            base=inputs["base_model"].path if "base_model" in inputs else None,
+            base=paths.get("base_model", Path()),
             base_id=inputs["base_model"].id if "base_model" in inputs else "",
-            adapter=inputs["sft_model"].path if "sft_model" in inputs else None,
-            dataset=dataset,
+            adapter=paths.get("sft_model"),
+            dataset=next((path for name, path in paths.items() if name.endswith("_dataset")), Path()),
         )
 
 
