@@ -24,7 +24,7 @@ def repair_text(text: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def fold_query(text: str) -> str:
-    """`text` without what does not change a question: case, inner white space, final punctuation, compatibility forms."""
+    """`text` without what does not change a question: case, inner white space, final punctuation, look-alikes."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.split()).rstrip(_FINAL_PUNCTUATION)
 

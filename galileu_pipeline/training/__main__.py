@@ -41,13 +41,13 @@ def main() -> int:
 
 def run(spec: StageSpec, report: Callable[[str], None]) -> StageResult:
     """Run the stage of `spec`; see the module of that name."""
+    _hush()
     # Imported here: a wrong command line is answered at once, without waiting for PyTorch.
     from galileu_pipeline.training import base, runner
     from galileu_pipeline.training.dpo import DpoRecipe
     from galileu_pipeline.training.reward import RewardRecipe
     from galileu_pipeline.training.sft import SftRecipe
 
-    _hush()
     if spec.stage == "base":
         return base.run(spec, report)
     recipes: dict[str, type[runner.Recipe]] = {"sft": SftRecipe, "reward": RewardRecipe, "dpo": DpoRecipe}
