@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,6 +93,8 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
         StageError: no example was short enough, or the loss left the finite numbers.
     """
 
+    clock = StopWatch()
+
     # Seed. Before the model, since a fresh adapter is random.
     set_seed(spec.seed)
     if spec.resources.gpus == 0:
@@ -124,8 +127,11 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
         examples = len(trainer.train_dataset)  # type: ignore[arg-type]
         if examples == 0:
             raise StageError(f"Every example is longer than max_length={settings.max_length} tokens; raise it.")
+        clock.lap("load")
         recipe.before(trainer, tokenizer, test)
+        clock.lap("evaluate")
         outcome = trainer.train()
+        clock.lap("train")
         if not math.isfinite(outcome.training_loss):
             raise StageError(
                 f"The loss of {spec.stage} became {outcome.training_loss} by step {outcome.global_step}. "
@@ -133,6 +139,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
             )
         report(f"{spec.stage}: evaluating on {len(test)} held-out examples")
         metrics = recipe.evaluate(trainer, tokenizer, test)
+        clock.lap("evaluate")
 
     # Save
     save_adapter(model, spec)
@@ -148,8 +155,21 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
             "dropped_too_long": len(data) - examples,
             **metrics,
         },
-        environment={"devices": device_names(), "threads": torch.get_num_threads()},
+        environment={"devices": device_names(), "threads": torch.get_num_threads(), "seconds": clock.seconds},
     )
+
+
+class StopWatch:
+    """Wall time by part of the work, in seconds: `lap(name)` adds the time since the last lap to `name`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 2)
+        self._last = now
 
 
 def device_names() -> list[str]:
