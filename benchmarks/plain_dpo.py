@@ -1,6 +1,6 @@
 """DPO as a plain TRL script would do it: what `stage_overhead.py` compares the pipeline with.
 
-    python benchmarks/plain_dpo.py '{"base": ..., "adapter": ..., "dataset": ..., "args": {...}, ...}'
+python benchmarks/plain_dpo.py '{"base": ..., "adapter": ..., "dataset": ..., "args": {...}, ...}'
 """
 
 import json

@@ -74,7 +74,10 @@ def save_adapter(model: PeftModel, spec: StageSpec) -> None:
     a trainer leaves its truncation in the tokenizer.
     """
     output = spec.output
-    model.save_pretrained(str(output), selected_adapters=["default"], safe_serialization=True)
+    # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it.
+    model.save_pretrained(
+        str(output), selected_adapters=["default"], safe_serialization=True, save_embedding_layers=False
+    )
     load_tokenizer(spec.base).save_pretrained(output)
     make_readable(output)
     path = output / ADAPTER_CONFIG

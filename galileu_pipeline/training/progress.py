@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 # Speeds and times differ from run to run; what is kept beside the weights must not.
-_VOLATILE = ("runtime", "per_second", "total_flos", "num_input_tokens")
+_VOLATILE = ("runtime", "preparation_time", "per_second", "total_flos", "num_input_tokens")
 
 
 # Sends one line to whoever watches: the Dagster event log, or the terminal.

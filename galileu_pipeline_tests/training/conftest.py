@@ -1,0 +1,31 @@
+"""A tiny base model and tiny datasets, made once."""
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from galileu_pipeline.training import base
+from galileu_pipeline.training.backbone import load_tokenizer
+from galileu_pipeline.training.settings import StageSpec
+
+
+def say_nothing(line: str) -> None:
+    """A reporter for tests."""
+
+
+def build_tiny(output: Path, seed: int = 0) -> Path:
+    output.mkdir(parents=True)
+    settings: dict[str, object] = {"source": "tiny", "hidden_size": 32, "layers": 1, "heads": 2, "vocabulary": 400}
+    base.run(StageSpec(stage="base", output=output, seed=seed, settings=settings), say_nothing)
+    return output
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_base: Path) -> PreTrainedTokenizerBase:
+    return load_tokenizer(tiny_base)

@@ -1,0 +1,69 @@
+"""Log-probabilities and rewards of whole answers, against direct computation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
+
+from galileu_pipeline.training.scoring import EncodedAnswer, Messages, answer_logprobs, answer_rewards, encode
+
+PROMPT: Messages = [{"role": "user", "content": "Quem é você?"}]
+ANSWER: Messages = [{"role": "assistant", "content": "Sou Galileu."}]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> torch.nn.Module:
+    return AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+
+
+def by_hand(model: torch.nn.Module, answer: EncodedAnswer) -> float:
+    """The sum of log softmax, token by token, without padding."""
+    with torch.no_grad():
+        logits = model(torch.tensor([answer.ids])).logits[0]
+    logprobs = torch.log_softmax(logits, -1)
+    places = range(answer.prompt_tokens, len(answer.ids))
+    return float(sum(logprobs[place - 1, answer.ids[place]] for place in places))
+
+
+def test_the_prompt_is_not_scored(tokenizer: PreTrainedTokenizerBase) -> None:
+    encoded = encode(tokenizer, PROMPT, ANSWER, 256)
+    text = tokenizer.decode(encoded.ids[encoded.prompt_tokens :])
+    assert text.startswith("Sou Galileu.<|im_end|>")
+
+
+def test_a_long_answer_is_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
+    whole, cut = encode(tokenizer, PROMPT, ANSWER, 256), encode(tokenizer, PROMPT, ANSWER, 20)
+    assert cut.ids == whole.ids[:20]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1), min_size=1, max_size=6
+    ),
+    batch_size=st.integers(1, 4),
+)
+def test_padding_and_batching_change_nothing(
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], batch_size: int
+) -> None:
+    answers = [encode(tokenizer, PROMPT, [{"role": "assistant", "content": text}], 128) for text in texts]
+    scored = answer_logprobs(model, tokenizer, answers, batch_size)
+    for answer, score in zip(answers, scored, strict=True):
+        assert score.tokens == len(answer.ids) - answer.prompt_tokens
+        assert score.total == pytest.approx(by_hand(model, answer), rel=1e-4, abs=1e-3)
+        assert score.mean == score.total / score.tokens
+
+
+def test_rewards_do_not_depend_on_the_batch(tiny_base: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    classifier = AutoModelForSequenceClassification.from_pretrained(
+        tiny_base, num_labels=1, pad_token_id=tokenizer.pad_token_id
+    )
+    texts = ["Sou Galileu.", "Não sei.", "Uma resposta bem mais longa do que as outras duas, com muitas palavras."]
+    answers = [encode(tokenizer, PROMPT, [{"role": "assistant", "content": text}], 128) for text in texts]
+    together = answer_rewards(classifier, tokenizer, answers, 3)
+    alone = [answer_rewards(classifier, tokenizer, [answer], 1)[0] for answer in answers]
+    assert together == pytest.approx(alone, abs=1e-5)
+    assert len(set(together)) == 3
