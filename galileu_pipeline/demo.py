@@ -66,7 +66,7 @@ def run_job(instance: DagsterInstance, done: Say, doing: Say) -> None:
                     done(line)
                 elif entry.dagster_event_type == DagsterEventType.STEP_FAILURE:
                     failures.append(_failure(entry))
-                elif entry.dagster_event is None and entry.step_key:
+                elif entry.dagster_event is None and entry.step_key and not entry.user_message.startswith("[pipes]"):
                     doing(entry.user_message)
         except BaseException:
             process.terminate()

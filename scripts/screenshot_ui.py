@@ -29,7 +29,6 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=QUIET)
         page = browser.new_page(viewport={"width": 1600, "height": 900})
-        page.add_init_script("localStorage.setItem('COMMUNITY_NUX', '1')")
         graph(page, arguments.url, arguments.output / "graph.png")
         asset(page, arguments.url, "dpo_model", arguments.output / "dpo_model.png")
         browser.close()
@@ -38,8 +37,11 @@ def main() -> None:
 def graph(page: Page, url: str, path: Path) -> None:
     """The asset graph."""
     page.goto(f"{url}/asset-groups")
-    page.get_by_text("champion_model").or_(page.get_by_text("dpo_model")).first.wait_for()
-    page.wait_for_timeout(3000)  # the layout settles without an event to wait for
+    page.get_by_text("models").first.wait_for()
+    page.wait_for_timeout(2000)  # the layout settles without an event to wait for
+    page.keyboard.press("Alt+e")  # opens every group
+    page.get_by_text("dpo_model").first.wait_for()
+    page.wait_for_timeout(3000)
     page.screenshot(path=path)
 
 

@@ -38,8 +38,8 @@ class DatasetSettings(BaseModel):
 
     system_prompt: str = Field(description="first message of every conversation; empty for none")
     sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
-    min_train_pairs: int = Field(10, ge=1, description="fewer training pairs than this block the training")
-    min_test_pairs: int = Field(5, ge=1, description="fewer held-out pairs than this block the training")
+    min_train_pairs: int = Field(100, ge=1, description="fewer training pairs than this block the training")
+    min_test_pairs: int = Field(20, ge=1, description="fewer held-out pairs than this block the training")
 
 
 @dataclass(frozen=True)

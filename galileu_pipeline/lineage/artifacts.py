@@ -179,7 +179,11 @@ class ArtifactStore:
     def models(self) -> Iterator[Artifact]:
         """Every model artifact, oldest first."""
         home = self.data.root / "models"
-        found = (self.find(path.name) for path in home.glob("*_model-*")) if home.is_dir() else ()
+        found = (
+            (self.find(path.name) for path in home.iterdir() if re.fullmatch(ID_PATTERN, path.name))
+            if home.is_dir()
+            else ()
+        )
         yield from sorted(
             (artifact for artifact in found if artifact),
             key=lambda artifact: (artifact.manifest.created_at, artifact.id),

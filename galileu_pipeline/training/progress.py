@@ -53,15 +53,17 @@ class ProgressCallback(TrainerCallback):
         }
         self.history.append({"step": state.global_step, **numbers})
         shown = ("loss", "eval_loss", "rewards/margins", "eval_rewards/margins", "accuracy", "eval_accuracy")
-        self._say(state, " · ".join(f"{name} {numbers[name]:.3f}" for name in shown if name in numbers))
+        if figures := " · ".join(f"{name} {numbers[name]:.3f}" for name in shown if name in numbers):
+            self._say(state, figures)
 
     def _say(self, state: TrainerState, figures: str) -> None:
         self._last = time.monotonic()
         done, total = state.global_step, state.max_steps
+        where = f"step {done}/{total}" if total else "before training"
         left = ""
         if 0 < done < total:
             left = f" · {_duration((self._last - self._started) * (total - done) / done)} left"
-        self.report(f"{self.stage}: step {done}/{total}{' · ' if figures else ''}{figures}{left}")
+        self.report(f"{self.stage}: {where}{' · ' if figures else ''}{figures}{left}")
 
 
 def _duration(seconds: float) -> str:

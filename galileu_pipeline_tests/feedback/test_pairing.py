@@ -1,0 +1,269 @@
+"""Votes into pairs: worked examples, and random votes against the rules written again in plain Python."""
+
+import gzip
+import hashlib
+import json
+from collections import Counter, defaultdict
+from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from galileu_pipeline.data_folder import PROJECT_ROOT
+from galileu_pipeline.feedback import integrity
+from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion import ingest_sqlite
+from galileu_pipeline.feedback.pairing import (
+    PairingSettings,
+    PairingStrategy,
+    build_pairs,
+    pair_sources,
+    preference_pairs,
+    prepare_answers,
+    split_of,
+)
+from galileu_pipeline.feedback.sqlite_source import SqliteFeedback
+from galileu_pipeline.feedback.warehouse import Warehouse
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row
+
+BEST_VS_WORST, ALL_PAIRS = PairingStrategy.BEST_VS_WORST, PairingStrategy.ALL_PAIRS
+REAL_RATINGS = PROJECT_ROOT.parent / "shared" / "data" / "feedbackqa_dev.jsonl.gz"
+
+
+class Paired:
+    """The pairs and sources that votes and choices give."""
+
+    def __init__(self, folder: Path, votes: list[Row], choices: list[Row], **options: Any) -> None:
+        chatbot, warehouse = ChatbotFile(folder / "feedback.db"), Warehouse(folder / "x.duckdb")
+        chatbot.votes(*votes)
+        chatbot.choices(*choices)
+        with warehouse.open() as connection:
+            ingest_sqlite(connection, SqliteFeedback(chatbot.path), TextCleaner())
+            build_pairs(connection, PairingSettings(**options))
+            self.table, self.sources = preference_pairs(connection), pair_sources(connection)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.table.to_pylist()
+
+    @property
+    def sides(self) -> set[tuple[str, str, str]]:
+        return {(row["query_key"], row["chosen"], row["rejected"]) for row in self.rows}
+
+    def roles(self) -> Counter[str]:
+        return Counter(self.sources["role"].to_pylist())
+
+
+def vote(answer: str, rating: float | None = None, user: str | None = None, **more: Any) -> Row:
+    return {"query": "q", "response": answer, "rating": rating, "user_id": user, **more}
+
+
+def choice(chosen: str, rejected: str, user: str | None = None) -> Row:
+    return {"query": "q", "response_chosen": chosen, "response_rejected": rejected, "user_id": user}
+
+
+THREE = [vote("good", 5), vote("good", 4), vote("fair", 3), vote("bad", 1)]
+
+
+def test_best_vs_worst(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, THREE, [])
+    assert paired.sides == {("q", "good", "bad")}
+    assert paired.rows[0]["margin"] == pytest.approx(0.875)
+    assert paired.rows[0]["origin"] == "ratings"
+    assert paired.roles() == {"chosen": 2, "rejected": 1}
+
+
+def test_all_pairs(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, THREE, [], strategy=ALL_PAIRS)
+    assert paired.sides == {("q", "good", "bad"), ("q", "good", "fair"), ("q", "fair", "bad")}
+
+
+def test_a_least_margin(tmp_path: Path) -> None:
+    assert Paired(tmp_path, THREE, [], strategy=ALL_PAIRS, min_margin=0.6).sides == {("q", "good", "bad")}
+
+
+def test_a_cap_keeps_choices_first_and_then_the_largest_margin(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, THREE, [choice("fair", "new")], strategy=ALL_PAIRS, max_pairs_per_query=2)
+    assert paired.sides == {("q", "fair", "new"), ("q", "good", "bad")}
+
+
+def test_equal_scores_make_no_pair(tmp_path: Path) -> None:
+    assert Paired(tmp_path, [vote("a", 4), vote("b", 4)], []).rows == []
+
+
+def test_a_thumb_counts_and_a_comment_alone_does_not(tmp_path: Path) -> None:
+    votes = [vote("up", thumbs_up=1), vote("down", thumbs_up=0), vote("said", comment="ok")]
+    assert Paired(tmp_path, votes, [], strategy=ALL_PAIRS).sides == {("q", "up", "down")}
+
+
+def test_a_persons_last_vote_replaces_the_earlier_ones(tmp_path: Path) -> None:
+    votes = [
+        vote("a", 1, "ana", timestamp="2026-08-01T10:00:00Z"),
+        vote("a", 5, "ana", timestamp="2026-08-02T10:00:00Z"),
+        vote("b", 3, "ana", timestamp="2026-08-01T10:00:00Z"),
+    ]
+    paired = Paired(tmp_path, votes, [])
+    assert paired.sides == {("q", "a", "b")}
+    assert paired.roles() == {"chosen": 1, "rejected": 1}
+
+
+def test_the_majority_decides_and_the_outvoted_are_named(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, [], [choice("a", "b", "1"), choice("a", "b", "2"), choice("b", "a", "3")])
+    assert paired.sides == {("q", "a", "b")}
+    assert paired.rows[0]["margin"] == pytest.approx(1 / 3)
+    assert paired.roles() == {"choice": 2, "outvoted": 1}
+
+
+def test_an_even_vote_is_no_pair(tmp_path: Path) -> None:
+    assert Paired(tmp_path, [], [choice("a", "b", "1"), choice("b", "a", "2")]).rows == []
+
+
+def test_a_direct_comparison_wins_over_ratings(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, [vote("a", 5), vote("b", 1)], [choice("b", "a")])
+    assert [(row["chosen"], row["origin"]) for row in paired.rows] == [("b", "choices")]
+    assert paired.roles() == {"choice": 1}
+
+
+def test_where_both_agree_both_are_sources(tmp_path: Path) -> None:
+    paired = Paired(tmp_path, [vote("a", 5), vote("b", 1)], [choice("a", "b")])
+    assert [(row["chosen"], row["origin"]) for row in paired.rows] == [("a", "both")]
+    assert paired.roles() == {"chosen": 1, "rejected": 1, "choice": 1}
+
+
+def test_wordings_of_one_question_are_paired(tmp_path: Path) -> None:
+    votes = [vote("a", 5, query="Quem é você?"), vote("b", 1, query="quem é você"), vote("b", 1, query="Quem é você?")]
+    (row,) = Paired(tmp_path, votes, []).rows
+    assert row["prompt"] == "Quem é você?"  # the most frequent wording
+
+
+QUERIES, ANSWERS, USERS = ["q1", "q2", "q3"], ["a", "b", "c", "d"], ["ana", "bia", None]
+VOTE = st.fixed_dictionaries(
+    {
+        "query": st.sampled_from(QUERIES),
+        "response": st.sampled_from(ANSWERS),
+        "rating": st.one_of(st.integers(1, 5), st.none()),
+        "thumbs_up": st.sampled_from([0, 1, None]),
+        "comment": st.just("c"),
+        "user_id": st.sampled_from(USERS),
+    }
+)
+CHOICE = st.builds(
+    lambda query, sides, user: {
+        "query": query,
+        "response_chosen": sides[0],
+        "response_rejected": sides[1],
+        "user_id": user,
+    },
+    st.sampled_from(QUERIES),
+    st.permutations(ANSWERS),
+    st.sampled_from(USERS),
+)
+
+
+def last_per_person(rows: list[Row], target: Any) -> list[Row]:
+    """Without times the later row is the later vote; rows of nobody in particular all count."""
+    kept = {(row["user_id"] if row["user_id"] else index, target(row)): row for index, row in enumerate(rows)}
+    return list(kept.values())
+
+
+def expected_pairs(votes: list[Row], choices: list[Row], strategy: PairingStrategy) -> set[tuple[str, str, str]]:
+    """The rules of docs/how-it-works.md, written independently of the SQL."""
+    scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+    scored = [row for row in votes if row["rating"] is not None or row["thumbs_up"] is not None]
+    for row in last_per_person(scored, lambda row: (row["query"], row["response"])):
+        value = (row["rating"] - 1) / 4 if row["rating"] is not None else float(row["thumbs_up"])
+        scores[row["query"], row["response"]].append(value)
+    by_query: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+    for (query, answer), values in scores.items():
+        by_query[query].append((sum(values) / len(values), len(values), answer))
+
+    rated: set[tuple[str, str, str]] = set()
+    for query, answers in by_query.items():
+        if strategy is ALL_PAIRS:
+            for one, other in combinations(answers, 2):
+                if one[0] != other[0]:
+                    better, worse = sorted((one, other), reverse=True)
+                    rated.add((query, better[2], worse[2]))
+        else:
+            best = min(answers, key=lambda item: (-item[0], -item[1], item[2]))
+            worst = min(answers, key=lambda item: (item[0], -item[1], item[2]))
+            if best[0] > worst[0]:
+                rated.add((query, best[2], worst[2]))
+
+    tally: Counter[tuple[str, str, str]] = Counter()
+    pair_of = lambda row: (row["query"], frozenset((row["response_chosen"], row["response_rejected"])))  # noqa: E731
+    for row in last_per_person(choices, pair_of):
+        tally[row["query"], row["response_chosen"], row["response_rejected"]] += 1
+    direct = {(query, one, other) for query, one, other in tally if tally[query, one, other] > tally[query, other, one]}
+    decided = {(query, frozenset(sides)) for query, *sides in direct}
+    return direct | {(query, a, b) for query, a, b in rated if (query, frozenset((a, b))) not in decided}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    votes=st.lists(VOTE, max_size=25), choices=st.lists(CHOICE, max_size=10), strategy=st.sampled_from(PairingStrategy)
+)
+def test_sql_agrees_with_the_rules(votes: list[Row], choices: list[Row], strategy: PairingStrategy) -> None:
+    with TemporaryDirectory() as folder:
+        paired = Paired(Path(folder), votes, choices, strategy=strategy, max_pairs_per_query=100)
+    assert paired.sides == expected_pairs(votes, choices, strategy)
+    assert len(paired.sides) == len({row["pair_id"] for row in paired.rows}) == paired.table.num_rows
+    assert integrity.equal_sides(paired.table) == []
+    assert integrity.queries_in_both_splits(paired.table) == []
+    assert set(paired.sources["pair_id"].to_pylist()) == {row["pair_id"] for row in paired.rows}
+
+
+@settings(max_examples=15, deadline=None)
+@given(votes=st.lists(VOTE, min_size=2, max_size=15), data=st.data())
+def test_the_order_of_arrival_changes_nothing(votes: list[Row], data: st.DataObject) -> None:
+    anonymous = [{**row, "user_id": None} for row in votes]
+    shuffled = data.draw(st.permutations(anonymous))
+    with TemporaryDirectory() as one, TemporaryDirectory() as two:
+        first = Paired(Path(one), anonymous, [], strategy=ALL_PAIRS)
+        second = Paired(Path(two), shuffled, [], strategy=ALL_PAIRS)
+    assert first.table.equals(second.table)
+
+
+@given(key=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
+@settings(max_examples=25, deadline=None)
+def test_the_side_of_a_question_hangs_on_its_key_alone(key: str) -> None:
+    with TemporaryDirectory() as folder, Warehouse(Path(folder) / "x.duckdb").open() as connection:
+        prepare_answers(connection, PairingSettings(test_fraction=0.3))
+        (side,) = split_of(connection, [key])
+    share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
+    assert side == ("test" if share < 0.3 else "train")
+
+
+@pytest.mark.skipif(not REAL_RATINGS.is_file(), reason="the real ratings are not part of the project")
+@pytest.mark.parametrize("repair", [False, True])
+def test_real_ratings(tmp_path: Path, repair: bool) -> None:
+    """6,468 ratings by people; the counts of pairs were made independently of this project."""
+    chatbot, warehouse = ChatbotFile(tmp_path / "feedback.db"), Warehouse(tmp_path / "x.duckdb")
+    columns = (
+        "feedback_id",
+        "timestamp",
+        "session_id",
+        "user_id",
+        "query",
+        "response",
+        "rating",
+        "thumbs_up",
+        "comment",
+    )
+    with gzip.open(REAL_RATINGS, "rt", encoding="utf-8") as lines:
+        chatbot.votes(*({name: record[name] for name in columns} for record in map(json.loads, lines)))
+    with warehouse.open() as connection:
+        source = SqliteFeedback(chatbot.path)
+        assert ingest_sqlite(connection, source, TextCleaner(repair)).accepted == 6_468
+        assert ingest_sqlite(connection, source, TextCleaner(repair)).rows_in == 0
+        for strategy, expected in ((BEST_VS_WORST, 844), (ALL_PAIRS, 2_216)):
+            build_pairs(connection, PairingSettings(strategy=strategy, max_pairs_per_query=1_000))
+            pairs = preference_pairs(connection)
+            # Text repair touches six rows, but merges no two questions or answers: the same counts.
+            assert pairs.num_rows == expected
+            assert integrity.equal_sides(pairs) == []
+            assert integrity.queries_in_both_splits(pairs) == []

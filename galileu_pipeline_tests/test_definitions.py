@@ -1,0 +1,67 @@
+"""What Dagster sees."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from galileu_pipeline.definitions import defs
+
+GROUPS = {
+    "feedback": {"raw_feedback", "feedback_analytics"},
+    "datasets": {"preference_pairs", "dpo_dataset", "reward_dataset", "sft_dataset"},
+    "models": {"base_model", "sft_model", "reward_model", "dpo_model"},
+}
+UPSTREAM = {
+    "preference_pairs": {"raw_feedback"},
+    "dpo_dataset": {"preference_pairs"},
+    "reward_dataset": {"preference_pairs"},
+    "sft_dataset": {"raw_feedback"},
+    "sft_model": {"base_model", "sft_dataset"},
+    "reward_model": {"base_model", "sft_model", "reward_dataset"},
+    "dpo_model": {"base_model", "sft_model", "dpo_dataset"},
+}
+BLOCKING = {
+    "every_row_accounted_for",
+    "chosen_differs_from_rejected",
+    "no_query_in_both_splits",
+    "enough_pairs_to_train_on",
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> Any:
+    return defs.resolve_asset_graph()
+
+
+def test_assets_and_groups(graph: Any) -> None:
+    found: dict[str, set[str]] = {}
+    for key in graph.get_all_asset_keys():
+        found.setdefault(graph.get(key).group_name, set()).add(key.to_user_string())
+    assert found == GROUPS
+
+
+@pytest.mark.parametrize(("asset", "upstream"), UPSTREAM.items())
+def test_upstream(graph: Any, asset: str, upstream: set[str]) -> None:
+    assert {key.to_user_string() for key in graph.get(dg.AssetKey(asset)).parent_keys} == upstream
+
+
+def test_the_checks_that_protect_the_training_block(graph: Any) -> None:
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == BLOCKING
+
+
+def test_every_asset_says_what_it_is(graph: Any) -> None:
+    for key in graph.get_all_asset_keys():
+        assert graph.get(key).description, key
+
+
+def test_one_writer_of_the_warehouse_and_one_training_at_a_time(graph: Any) -> None:
+    pools = {key.to_user_string(): graph.get(key).pools for key in graph.get_all_asset_keys()}
+    assert {name for name, used in pools.items() if "warehouse" in used} == {
+        "raw_feedback",
+        "feedback_analytics",
+        "preference_pairs",
+        "sft_dataset",
+    }
+    assert {name for name, used in pools.items() if "training" in used} == GROUPS["models"]

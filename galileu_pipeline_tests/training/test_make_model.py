@@ -1,0 +1,106 @@
+"""From inputs to a published model: what happens when the process of a stage does well, and when it does not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import MissingArtifactError, StageError
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
+from galileu_pipeline.profiles.schema import load_profile
+from galileu_pipeline.training.settings import ERROR_NAME, StageSpec
+from galileu_pipeline.training.stages import make_model
+
+Launch = Callable[[list[str]], None]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(DataFolder(tmp_path), "tiny")
+
+
+def upstream(store: ArtifactStore, asset: str, text: str = "x", inputs: tuple[Artifact, ...] = ()) -> Artifact:
+    def write(folder: Path) -> Outcome:
+        (folder / "file").write_text(text)
+        return Outcome()
+
+    return store.make(Plan(asset, list(inputs), {"text": text}), write).artifact
+
+
+def spec_of(command: list[str]) -> StageSpec:
+    return StageSpec.model_validate_json(Path(command[command.index("--spec") + 1]).read_text())
+
+
+def test_the_tiny_base_through_a_real_process(store: ArtifactStore) -> None:
+    import subprocess
+
+    made = make_model(
+        store, load_profile("tiny").stage("base", {}), {}, lambda command: subprocess.run(command, check=True)
+    )
+    assert not made.reused
+    assert (made.artifact.path / "model.safetensors").is_file()
+    assert made.artifact.id in (made.artifact.path / "README.md").read_text()
+    assert store.verify(made.artifact) == []
+
+
+def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
+    base = upstream(store, "base_model")
+    sft = upstream(store, "sft_model", inputs=(base,))
+    pairs = upstream(store, "dpo_dataset")
+    seen: list[StageSpec] = []
+
+    def launch(command: list[str]) -> None:
+        seen.append(spec_of(command))
+        raise RuntimeError("stop here")
+
+    inputs = {"base_model": base, "sft_model": sft, "dpo_dataset": pairs}
+    with pytest.raises(RuntimeError, match="stop here"):
+        make_model(store, load_profile("tiny").stage("dpo", {"beta": 0.7}), inputs, launch)
+    (spec,) = seen
+    assert (spec.stage, spec.base, spec.base_id, spec.adapter, spec.dataset) == (
+        "dpo",
+        base.path,
+        base.id,
+        sft.path,
+        pairs.path,
+    )
+    assert spec.settings["beta"] == 0.7
+
+
+def test_the_message_of_a_failed_stage_reaches_the_user_and_nothing_is_published(store: ArtifactStore) -> None:
+    def launch(command: list[str]) -> None:
+        Path(command[-1]).with_name(ERROR_NAME).write_text("The loss became nan. Lower learning_rate.")
+        raise RuntimeError("exit code 1")
+
+    with pytest.raises(StageError, match="Lower learning_rate"):
+        make_model(store, load_profile("tiny").stage("base", {}), {}, launch)
+    assert [path.name for path in (store.data.root / "models").iterdir() if not path.name.endswith(".lock")] == []
+
+
+def test_a_process_that_ends_without_a_result_is_a_failure(store: ArtifactStore) -> None:
+    with pytest.raises(StageError, match="ended without a result"):
+        make_model(store, load_profile("tiny").stage("base", {}), {}, lambda command: None)
+
+
+def test_an_sft_model_of_another_base_is_refused(store: ArtifactStore) -> None:
+    sft = upstream(store, "sft_model", inputs=(upstream(store, "base_model", "old"),))
+    inputs = {
+        "base_model": upstream(store, "base_model", "new"),
+        "sft_model": sft,
+        "dpo_dataset": upstream(store, "dpo_dataset"),
+    }
+    with pytest.raises(MissingArtifactError, match="Materialize sft_model again"):
+        make_model(store, load_profile("tiny").stage("dpo", {}), inputs, lambda command: None)
+
+
+def test_threads_are_not_part_of_the_id_but_precision_is(store: ArtifactStore) -> None:
+    stage = load_profile("cpu").stage("dpo", {})
+    from dataclasses import replace
+
+    more_threads = replace(stage, resources=stage.resources.model_copy(update={"cpus": 64}))
+    full_precision = replace(stage, resources=stage.resources.model_copy(update={"precision": "fp32"}))
+    assert stage.plan({}).id == more_threads.plan({}).id
+    assert stage.plan({}).id != full_precision.plan({}).id
+    assert json.dumps(stage.plan({}).config)  # what goes into the manifest is plain JSON
