@@ -28,7 +28,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=QUIET)
-        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page = browser.new_page()
         graph(page, arguments.url, arguments.output / "graph.png")
         asset(page, arguments.url, "dpo_model", arguments.output / "dpo_model.png")
         browser.close()
@@ -36,21 +36,26 @@ def main() -> None:
 
 def graph(page: Page, url: str, path: Path) -> None:
     """The asset graph."""
+    page.set_viewport_size({"width": 1900, "height": 1650})  # large enough for the whole graph
     page.goto(f"{url}/asset-groups")
     page.get_by_text("models").first.wait_for()
     page.wait_for_timeout(2000)  # the layout settles without an event to wait for
     page.keyboard.press("Alt+e")  # opens every group
     page.get_by_text("dpo_model").first.wait_for()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(2000)
     page.screenshot(path=path)
 
 
 def asset(page: Page, url: str, name: str, path: Path) -> None:
     """The page of one asset, with the metadata of its last materialization."""
+    page.set_viewport_size({"width": 1600, "height": 900})
     page.goto(f"{url}/assets/{name}?view=events")
     page.get_by_text("held-out metrics").first.wait_for()
     page.wait_for_timeout(2000)
     page.screenshot(path=path, full_page=True)
+    page.get_by_text("[Show Markdown]").first.click()
+    page.wait_for_timeout(1000)
+    page.screenshot(path=path.with_name("curves.png"))
 
 
 if __name__ == "__main__":
