@@ -112,7 +112,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
 
     # Trainer
     progress = ProgressCallback(report, spec.stage)
-    with TemporaryDirectory(dir=spec.output.parent) as scratch:
+    with TemporaryDirectory(prefix="galileu-trainer-") as scratch:
         trainer = recipe.make_trainer(
             model,
             tokenizer,

@@ -18,7 +18,7 @@ from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.scoring import answer_rewards, encode
-from galileu_pipeline.training.settings import LoraSettings, SampleSettings, StageResult, StageSpec
+from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, StageResult, StageSpec
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import say_nothing
 
@@ -48,7 +48,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(
-    recipe: type[Recipe[Any]], base: Path, dataset: Path, output: Path, adapter: Path | None = None, **settings: object
+    recipe: type[Recipe[Any]],
+    base: Path,
+    dataset: Path,
+    output: Path,
+    adapter: Path | None = None,
+    resources: Resources | None = None,
+    **settings: object,
 ) -> StageResult:
     output.mkdir(parents=True)
     stage = {SftRecipe: "sft", RewardRecipe: "reward", DpoRecipe: "dpo"}[recipe]
@@ -59,6 +65,7 @@ def run(
             "settings": {"learning_rate": 0.01, "epochs": 6, "batch_size": 10, "max_length": 128, **settings},
             "lora": LoraSettings(r=8, alpha=16),
             "samples": SampleSettings(prompts=1, max_new_tokens=4),
+            "resources": resources or Resources(),
             "base": base,
             "base_id": "base_model-000000000000",
             "adapter": adapter,
@@ -158,3 +165,11 @@ def test_generation_does_not_depend_on_the_batch(tiny_base: Path) -> None:
     prompts = [[{"role": "user", "content": text}] for text in ("Oi", "Uma pergunta bem mais longa sobre a Lua?")]
     together = generate(model, tokenizer, prompts, 6)
     assert together == [generate(model, tokenizer, [prompt], 6)[0] for prompt in prompts]
+
+
+def test_a_4bit_base_trains_too(tiny_base: Path, dataset: Path, tmp_path: Path) -> None:
+    """NF4 through bitsandbytes, as the 16 GB profile has it, on the CPU."""
+    result: Any = run(
+        SftRecipe, tiny_base, dataset / "examples", tmp_path / "out", resources=Resources(quantization="nf4")
+    )
+    assert result.metrics["eval_loss"] < 0.8 * result.metrics["base_eval_loss"]
