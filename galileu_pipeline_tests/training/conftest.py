@@ -14,9 +14,15 @@ def say_nothing(line: str) -> None:
     """A reporter for tests."""
 
 
-def build_tiny(output: Path, seed: int = 0) -> Path:
+def build_tiny(output: Path, seed: int = 0, hidden_size: int = 32) -> Path:
     output.mkdir(parents=True)
-    settings: dict[str, object] = {"source": "tiny", "hidden_size": 32, "layers": 1, "heads": 2, "vocabulary": 400}
+    settings: dict[str, object] = {
+        "source": "tiny",
+        "hidden_size": hidden_size,
+        "layers": 1,
+        "heads": 2,
+        "vocabulary": 400,
+    }
     base.run(StageSpec(stage="base", output=output, seed=seed, settings=settings), say_nothing)
     return output
 

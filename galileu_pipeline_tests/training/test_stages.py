@@ -20,7 +20,7 @@ from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.scoring import answer_rewards, encode
 from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, StageResult, StageSpec
 from galileu_pipeline.training.sft import SftRecipe
-from galileu_pipeline_tests.training.conftest import say_nothing
+from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
 GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol e bolo."
 
@@ -167,9 +167,8 @@ def test_generation_does_not_depend_on_the_batch(tiny_base: Path) -> None:
     assert together == [generate(model, tokenizer, [prompt], 6)[0] for prompt in prompts]
 
 
-def test_a_4bit_base_trains_too(tiny_base: Path, dataset: Path, tmp_path: Path) -> None:
+def test_a_4bit_base_trains_too(dataset: Path, tmp_path: Path) -> None:
     """NF4 through bitsandbytes, as the 16 GB profile has it, on the CPU."""
-    result: Any = run(
-        SftRecipe, tiny_base, dataset / "examples", tmp_path / "out", resources=Resources(quantization="nf4")
-    )
+    wide = build_tiny(tmp_path / "base", hidden_size=128)  # bitsandbytes packs blocks of 64 weights
+    result: Any = run(SftRecipe, wide, dataset / "examples", tmp_path / "out", resources=Resources(quantization="nf4"))
     assert result.metrics["eval_loss"] < 0.8 * result.metrics["base_eval_loss"]
