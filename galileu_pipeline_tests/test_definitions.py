@@ -1,10 +1,13 @@
 """What Dagster sees."""
 
+import tomllib
 from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
+from galileu_pipeline.data_folder import PROJECT_ROOT
 from galileu_pipeline.definitions import defs
 
 GROUPS = {
@@ -65,3 +68,11 @@ def test_one_writer_of_the_warehouse_and_one_training_at_a_time(graph: Any) -> N
         "sft_dataset",
     }
     assert {name for name, used in pools.items() if "training" in used} == GROUPS["models"]
+
+
+def test_the_code_location_has_one_name() -> None:
+    """`dg` and `dagster dev` read pyproject.toml, other tools workspace.yaml; a run queued under one must be found."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["dg"]["project"]
+    (location,) = yaml.safe_load((PROJECT_ROOT / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
+    assert project["code_location_name"] == location["python_module"]["location_name"]
+    assert project["code_location_target_module"] == location["python_module"]["module_name"]
