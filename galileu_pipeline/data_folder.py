@@ -27,6 +27,16 @@ class DataFolder:
         return self.root / "feedback" / "feedback.db"
 
     @property
+    def pseudonym_key(self) -> Path:
+        """The secret with which identifiers of people are hashed. Back it up; show it to nobody."""
+        return self.root / "pseudonym.key"
+
+    @property
+    def champion(self) -> Path:
+        """The file that names the model the chat serves. Without it, the base model is served."""
+        return self.root / "champion.json"
+
+    @property
     def warehouse(self) -> Path:
         """DuckDB, written by the pipeline."""
         return self.root / "galileu.duckdb"

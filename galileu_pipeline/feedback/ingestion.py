@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.feedback.cleaning import TextCleaner
 from galileu_pipeline.feedback.sqlite_source import CHOICES, VOTES, SourceRow, SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.validation import RefusedRowError, Row, RowValidator
-from galileu_pipeline.feedback.warehouse import sql
 
 BATCH_ROWS = 20_000
 

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from galileu_pipeline.feedback.warehouse import sql
+from galileu_pipeline.feedback.statements import sql
 
 
 class PairingStrategy(StrEnum):

@@ -6,18 +6,13 @@ waits for a lock file, and long-lived readers use the snapshots that assets leav
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from galileu_pipeline.errors import WarehouseBusyError
-
-
-def sql(name: str) -> str:
-    """The text of `feedback/sql/<name>.sql`."""
-    return (files("galileu_pipeline.feedback") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+from galileu_pipeline.feedback.statements import sql
 
 
 class Warehouse:

@@ -1,6 +1,5 @@
 """Artifact directories: made under a temporary name, renamed when whole, found again by id."""
 
-import os
 import re
 import shutil
 import uuid
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
+from galileu_pipeline.files import replace_file, sync
 from galileu_pipeline.lineage.digests import files_digest, folder_digests, json_digest
 from galileu_pipeline.lineage.manifest import (
     ID_PATTERN,
@@ -174,7 +174,7 @@ class ArtifactStore:
         """Point to `artifact` as its asset's current one, atomically."""
         pointer = self.data.pointer(self.profile, artifact.manifest.asset)
         pointer.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(pointer, _Pointer(id=artifact.id).model_dump_json() + "\n")
+        replace_file(pointer, _Pointer(id=artifact.id).model_dump_json() + "\n")
 
     def models(self) -> Iterator[Artifact]:
         """Every model artifact, oldest first."""
@@ -208,8 +208,8 @@ class ArtifactStore:
             resumed_from=outcome.resumed_from,
         )
         for name in files:
-            _sync(staging / name)
-        _write_atomically(staging / MANIFEST_NAME, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
+            sync(staging / name)
+        replace_file(staging / MANIFEST_NAME, manifest.model_dump_json(indent=2, by_alias=True) + "\n")
 
     @staticmethod
     def _publish(staging: Path, target: Path) -> None:
@@ -220,7 +220,7 @@ class ArtifactStore:
             shutil.rmtree(replaced)
         else:
             staging.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
 
     @staticmethod
     def _sweep(home: Path, artifact_id: str) -> None:
@@ -230,19 +230,3 @@ class ArtifactStore:
         target = home / artifact_id
         if target.is_dir() and not (target / MANIFEST_NAME).is_file():
             shutil.rmtree(target)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    _sync(temporary)
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,7 +22,8 @@ from galileu_pipeline.feedback.analytics import (
 )
 from galileu_pipeline.feedback.analytics_plots import plots
 from galileu_pipeline.feedback.analytics_report import markdown
-from galileu_pipeline.feedback.warehouse import Warehouse, sql
+from galileu_pipeline.feedback.statements import sql
+from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.markdown import MAX_TEXT_CHARS, escape
 
 MAX_PNG_BYTES = 60_000

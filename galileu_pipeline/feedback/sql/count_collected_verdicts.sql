@@ -1,0 +1,1 @@
+SELECT verdict, count(*) FROM comparisons GROUP BY verdict ORDER BY verdict;

@@ -1,0 +1,3 @@
+SELECT query, response_chosen, response_rejected, reason, timestamp
+FROM preference_pairs
+ORDER BY rowid;
