@@ -7,6 +7,7 @@ from galileu_pipeline.assets.presentation import picture, result
 from galileu_pipeline.feedback import stages
 from galileu_pipeline.feedback.analytics_report import markdown
 from galileu_pipeline.feedback.ingestion import ledger
+from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.runs import run_info
@@ -17,9 +18,10 @@ from galileu_pipeline.resources.storage import StorageResource
 def raw_feedback(
     context: dg.AssetExecutionContext, profile: ProfileResource, storage: StorageResource
 ) -> dg.MaterializeResult[Artifact]:
-    """Ratings, thumbs, comments and side-by-side choices from the chatbot's SQLite file, new rows only, in DuckDB.
+    """Ratings, thumbs, comments and side-by-side choices in DuckDB: what was imported, and new rows of the chat.
 
-    Rows that cannot be used are kept in `feedback_quarantine` with the reason.
+    Ids of people are keyed hashes, personal identifiers in texts are masked. Rows that cannot be used are kept in
+    `feedback_quarantine` with the reason.
     """
     made, report = stages.refresh_raw_feedback(
         storage.artifacts,
@@ -28,9 +30,8 @@ def raw_feedback(
         repair_text=profile.settings.repair_text,
         run=run_info(context),
     )
-    counts = report.model_dump(exclude={"reasons"})
     totals = {f"total_{name}": count for name, count in made.artifact.manifest.metrics.items()}
-    return result(made, {**counts, "quarantined by reason": report.reasons, **totals})
+    return result(made, {**report.model_dump(), **totals, "masked by kind": read_summary(made.artifact.path)["masked"]})
 
 
 @dg.asset_check(asset=raw_feedback, blocking=True)

@@ -5,14 +5,16 @@ Every dataset folder has `train.parquet` and `test.parquet`, so `datasets.load_d
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
@@ -56,59 +58,62 @@ def conversation(system_prompt: str, question: str) -> list[Message]:
     return [*system, {"role": "user", "content": question}]
 
 
-def write_pairs(pairs: pa.Table, system_prompt: str, folder: Path) -> dict[str, int]:
+def write_pairs(pairs: Iterable[pa.RecordBatch], system_prompt: str, folder: Path) -> dict[str, int]:
     """{prompt, chosen, rejected, pair_id} a split, for DPO and the reward model. Returns rows by split."""
-    counts = {}
-    for split in SPLITS:
-        rows = [
-            {
-                "prompt": conversation(system_prompt, pair["prompt"]),
-                "chosen": _answer(pair["chosen"]),
-                "rejected": _answer(pair["rejected"]),
-                "pair_id": pair["pair_id"],
-            }
-            for pair in _of_split(pairs, split)
-        ]
-        counts[split] = _write(folder / f"{split}.parquet", rows, _PAIR_SCHEMA)
-    return counts
+    with _SplitWriter(folder, _PAIR_SCHEMA) as writer:
+        for split, rows in _by_split(pairs):
+            columns = [
+                _prompts(system_prompt, rows["prompt"]),
+                _answers(rows["chosen"]),
+                _answers(rows["rejected"]),
+                rows["pair_id"],
+            ]
+            writer.write(split, columns)
+    return writer.counts
 
 
-def write_held_out_answers(answers: pa.Table, system_prompt: str, folder: Path) -> int:
+def write_held_out_answers(answers: Iterable[pa.RecordBatch], system_prompt: str, folder: Path) -> int:
     """{prompt, completion, score} of the test split in `answers.parquet`: people's mean scores (0 to 1) of answers.
 
     What TRL's pairs leave out; it serves to compare rewards with ratings.
     """
-    rows = [
-        {
-            "prompt": conversation(system_prompt, answer["prompt"]),
-            "completion": _answer(answer["response"]),
-            "score": answer["score"],
-        }
-        for answer in _of_split(answers, "test")
-    ]
-    return _write(folder / "answers.parquet", rows, _ANSWER_SCHEMA)
+    with TableWriter(folder / "answers.parquet", _ANSWER_SCHEMA) as writer:
+        for split, rows in _by_split(answers):
+            if split == "test":
+                writer.write([_prompts(system_prompt, rows["prompt"]), _answers(rows["response"]), rows["score"]])
+    return writer.rows
 
 
 def write_examples(
-    answers: pa.Table, curated: Iterable[tuple[CuratedExample, str]], min_score: float, system_prompt: str, folder: Path
+    answers: Iterable[pa.RecordBatch],
+    curated: Iterable[tuple[CuratedExample, str]],
+    min_score: float,
+    system_prompt: str,
+    folder: Path,
 ) -> dict[str, int]:
     """{prompt, completion, example_id} a split, for SFT, and `sources.parquet`: the feedback behind each example.
 
     Args:
         answers: scored answers; those of at least `min_score` are taken.
-        curated: hand-written examples, each with its side of the split.
+        curated: hand-written examples, each with its side of the split; they come last.
     """
-    counts, sources = {}, []
     curated = list(curated)
-    for split in SPLITS:
-        good = [answer for answer in _of_split(answers, split) if answer["score"] >= min_score]
-        rows = [_example(system_prompt, answer["prompt"], answer["response"]) for answer in good]
-        for row, answer in zip(rows, good, strict=True):
-            sources += [{"example_id": row["example_id"], "feedback_id": source} for source in answer["feedback_ids"]]
-        rows += [_example(system_prompt, item.prompt, item.completion) for item, side in curated if side == split]
-        counts[split] = _write(folder / f"{split}.parquet", rows, _EXAMPLE_SCHEMA)
-    _write(folder / "sources.parquet", sources, _SOURCE_SCHEMA)
-    return counts | {"curated": len(curated)}
+    with (
+        _SplitWriter(folder, _EXAMPLE_SCHEMA) as examples,
+        TableWriter(folder / "sources.parquet", _SOURCE_SCHEMA) as sources,
+    ):
+        for split, rows in _by_split(answers):
+            good = rows.filter(pc.greater_equal(rows["score"], min_score))
+            ids = examples.write(split, _example_columns(system_prompt, good["prompt"], good["response"]))[-1]
+            behind = good["feedback_ids"]
+            sources.write([ids.take(pc.list_parent_indices(behind)), pc.list_flatten(behind)])
+        for split in SPLITS:
+            of_split = [item for item, side in curated if side == split]
+            prompts, completions = (
+                pa.array([getattr(item, name) for item in of_split], pa.string()) for name in ("prompt", "completion")
+            )
+            examples.write(split, _example_columns(system_prompt, prompts, completions))
+    return examples.counts | {"curated": len(curated)}
 
 
 def read_curated(folder: Path, cleaner: TextCleaner) -> list[CuratedExample]:
@@ -120,10 +125,55 @@ def read_curated(folder: Path, cleaner: TextCleaner) -> list[CuratedExample]:
     return list(_curated(folder, cleaner))
 
 
-def write_table(table: pa.Table, path: Path) -> int:
-    """Parquet without anything that changes from run to run. Returns the number of rows."""
-    pq.write_table(table, path, compression="zstd")
-    return table.num_rows
+class TableWriter:
+    """Parquet by the batch, without anything that changes from run to run."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.close()
+
+    def write(self, columns: Sequence[pa.Array]) -> Sequence[pa.Array]:
+        """Append rows, given their columns in the order of the schema. Returns the columns."""
+        if len(columns[0]):
+            self._writer.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=self._schema))
+            self.rows += len(columns[0])
+        return columns
+
+
+def write_table(rows: pa.RecordBatchReader, path: Path) -> int:
+    """The rows as Parquet. Returns how many they are."""
+    with TableWriter(path, rows.schema) as writer:
+        for batch in rows:
+            writer.write(batch.columns)
+    return writer.rows
+
+
+class _SplitWriter:
+    """`train.parquet` and `test.parquet` of a dataset."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self._writers = {split: TableWriter(folder / f"{split}.parquet", schema) for split in SPLITS}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for writer in self._writers.values():
+            writer.__exit__(*error)
+
+    def write(self, split: str, columns: Sequence[pa.Array]) -> Sequence[pa.Array]:
+        return self._writers[split].write(columns)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {split: writer.rows for split, writer in self._writers.items()}
 
 
 def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
@@ -145,22 +195,35 @@ def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
             yield example
 
 
-def _of_split(table: pa.Table, split: str) -> list[dict[str, Any]]:
-    return table.filter(pc.equal(table["split"], split)).to_pylist()
+def _by_split(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    for batch in batches:
+        for split in SPLITS:
+            yield split, batch.filter(pc.equal(batch["split"], split))
 
 
-def _answer(text: str) -> list[Message]:
-    return [{"role": "assistant", "content": text}]
+def _prompts(system_prompt: str, questions: pa.StringArray) -> pa.ListArray:
+    """`conversation` of each question, as a column."""
+    shape = [message["role"] for message in conversation(system_prompt, "")]
+    contents = pa.concat_arrays([pa.array([system_prompt], pa.string()), questions])
+    own = np.arange(1, len(questions) + 1)  # places in contents; 0 is the system prompt
+    places = np.stack([np.zeros_like(own) if role == "system" else own for role in shape], axis=1)
+    return _messages(np.tile(shape, len(questions)), contents.take(pa.array(places.ravel())), len(shape))
 
 
-def _example(system_prompt: str, question: str, answer: str) -> dict[str, object]:
-    identity = hashlib.sha256(f"{question}\x1f{answer}".encode()).hexdigest()[:16]
-    return {
-        "prompt": conversation(system_prompt, question),
-        "completion": _answer(answer),
-        "example_id": identity,
-    }
+def _answers(texts: pa.StringArray) -> pa.ListArray:
+    return _messages(np.full(len(texts), "assistant"), texts, 1)
 
 
-def _write(path: Path, rows: list[dict[str, object]], schema: pa.Schema) -> int:
-    return write_table(pa.Table.from_pylist(rows, schema=schema), path)
+def _messages(roles: NDArray[np.str_], contents: pa.StringArray, length: int) -> pa.ListArray:
+    """Conversations of `length` messages each."""
+    messages = pa.StructArray.from_arrays([pa.array(roles.tolist(), pa.string()), contents], ["role", "content"])
+    offsets = np.arange(0, len(contents) + 1, length, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), messages)
+
+
+def _example_columns(system_prompt: str, questions: pa.StringArray, answers: pa.StringArray) -> list[pa.Array]:
+    ids = [
+        hashlib.sha256(f"{question}\x1f{answer}".encode()).hexdigest()[:16]
+        for question, answer in zip(questions.to_pylist(), answers.to_pylist(), strict=True)
+    ]
+    return [_prompts(system_prompt, questions), _answers(answers), pa.array(ids, pa.string())]

@@ -1,98 +1,324 @@
-"""Raw feedback into the warehouse: incrementally, validated, every row accounted for."""
+"""Feedback into the warehouse: from the chatbot's file or any other, validated, every row accounted for.
 
-import json
+A batch of rows passes through SQL twice: `parse_rows.sql` types its fields, Python cleans its texts, `judge_rows.sql`
+says which rows are accepted. `insert_*.sql` stores those that are new.
+"""
+
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.sqlite_source import CHOICES, VOTES, SourceRow, SourceTable, SqliteFeedback
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.preparation import RowPreparer
+from galileu_pipeline.feedback.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.sources.rows import RefusedRow, RowBatch
+from galileu_pipeline.feedback.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
 from galileu_pipeline.feedback.statements import sql
-from galileu_pipeline.feedback.validation import RefusedRowError, Row, RowValidator
 
-BATCH_ROWS = 20_000
-
-_TEXT, _REAL, _FLAG, _TIME, _INTEGER = pa.string(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.int64()
-_IDENTITY = [("feedback_id", _TEXT), ("source", _TEXT), ("position", _INTEGER)]
-_COMMON = [
-    *_IDENTITY,
-    ("occurred_at", _TIME),
-    ("session_id", _TEXT),
-    ("user_id", _TEXT),
-    ("query", _TEXT),
-    ("query_key", _TEXT),
-]
-_VOTE_SCHEMA = pa.schema(
-    [
-        *_COMMON,
-        ("response", _TEXT),
-        ("rating", _REAL),
-        ("thumbs_up", _FLAG),
-        ("score", _REAL),
-        ("comment", _TEXT),
-        ("source_documents", _TEXT),
-        ("metadata", _TEXT),
-        ("repaired", _FLAG),
-    ]
+MAX_TEXT_CHARS = 100_000
+_CHUNK_ROWS = 2_048
+# In the order in which parse_rows.sql counts them.
+FIELDS = (
+    "query",
+    "response",
+    "comment",
+    "response_chosen",
+    "response_rejected",
+    "response_left",
+    "response_right",
+    "reason",
+    "feedback_id",
+    "timestamp",
+    "session_id",
+    "user_id",
+    "rating",
+    "thumbs_up",
+    "source_documents",
+    "metadata",
+    "model_left",
+    "model_right",
+    "verdict",
 )
-_CHOICE_SCHEMA = pa.schema(
-    [*_COMMON, ("chosen", _TEXT), ("rejected", _TEXT), ("reason", _TEXT), ("metadata", _TEXT), ("repaired", _FLAG)]
-)
-_QUARANTINE_SCHEMA = pa.schema(
+_REFUSED_SCHEMA = pa.schema(
     [
-        ("row_digest", _TEXT),
-        ("source", _TEXT),
-        ("position", _INTEGER),
-        ("reason", _TEXT),
-        ("detail", _TEXT),
-        ("raw", _TEXT),
-        ("quarantined_at", _TIME),
+        ("position", pa.int64()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("raw", pa.string()),
+        ("row_digest", pa.string()),
     ]
 )
 
 
 class IngestionReport(BaseModel):
-    """What one ingestion did, in rows."""
+    """What one ingestion did, in rows: rows = accepted + duplicates + those quarantined."""
 
     model_config = ConfigDict(frozen=True)
 
-    rows_in: int = 0
+    rows: int = 0
     accepted: int = 0
-    quarantined: int = 0
     duplicates: int = 0
-    reasons: dict[str, int] = {}
+    quarantined: dict[str, int] = {}
+
+    @property
+    def refused(self) -> int:
+        return sum(self.quarantined.values())
 
     def __add__(self, other: "IngestionReport") -> "IngestionReport":
         return IngestionReport(
-            rows_in=self.rows_in + other.rows_in,
+            rows=self.rows + other.rows,
             accepted=self.accepted + other.accepted,
-            quarantined=self.quarantined + other.quarantined,
             duplicates=self.duplicates + other.duplicates,
-            reasons=dict(sorted((Counter(self.reasons) + Counter(other.reasons)).items())),
+            quarantined=dict(sorted((Counter(self.quarantined) + Counter(other.quarantined)).items())),
         )
 
 
-def ingest_sqlite(
-    connection: duckdb.DuckDBPyConnection, source: SqliteFeedback, cleaner: TextCleaner
-) -> IngestionReport:
-    """Bring every row that is new since the last time from `source` into the warehouse.
+@dataclass(frozen=True)
+class _Batch:
+    """A batch on its way: `table` has the columns of parse_rows.sql; once prepared, its texts are fit to be judged."""
 
-    A file that was replaced (its row at the last position is another one, or gone) is read again from its
-    start; rows seen before then count as duplicates.
+    raw: RowBatch
+    table: pa.Table
+
+    def layers(self) -> Iterator[pa.Table]:
+        """The table in parts in none of which an identity stands twice: first occurrences, second ones, and so on."""
+        ids = self.table["feedback_id"].combine_chunks().dictionary_encode()
+        if len(ids.dictionary) == len(ids):
+            yield self.table
+            return
+        occurrence = np.empty(len(ids), dtype=np.int64)
+        seen: Counter[int] = Counter()
+        for row, identity in enumerate(ids.indices.to_pylist()):
+            occurrence[row] = seen[identity]
+            seen[identity] += 1
+        for layer in range(int(occurrence.max()) + 1):
+            yield self.table.filter(pa.array(occurrence == layer))
+
+
+class _Feed:
+    """A view in DuckDB of rows that change from batch to batch.
+
+    Registering a new view for each batch would keep all of them in memory: a transaction holds on to what it drops.
     """
-    validator = RowValidator(cleaner)
-    report = IngestionReport()
-    for table, validate in ((VOTES, validator.vote), (CHOICES, validator.choice)):
-        name = f"{source.path.name}:{table.name}"
-        after = _resume_position(connection, source, table, name)
-        report += _ingest(connection, name, source.rows(table, after), table, validate)
-    return report
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._rows: pa.Table | None = None
+
+    def put(self, rows: pa.Table) -> None:
+        registered = self._rows is not None
+        # In chunks: DuckDB scans as many of them at a time as it has threads.
+        self._rows = pa.Table.from_batches(rows.to_batches(max_chunksize=_CHUNK_ROWS), schema=rows.schema)
+        if not registered:
+            self._connection.register(self._name, self)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        assert self._rows is not None
+        return self._rows.__arrow_c_stream__(requested_schema)
+
+
+class Ingestor:
+    """Brings rows into an open warehouse."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, preparer: RowPreparer) -> None:
+        self.connection = connection
+        self.preparer = preparer
+        self._secret = preparer.pseudonyms.secret("row identity")
+        self._prepared_rows = _Feed(connection, "prepared_rows")
+        self._raw_rows = _Feed(connection, "raw_rows")
+        self._refused_rows = _Feed(connection, "refused_rows")
+        self._retried_rows = _Feed(connection, "retried_rows")
+
+    def sqlite(self, source: SqliteFeedback) -> IngestionReport:
+        """Every row that is new in the chatbot's file since the last time.
+
+        A file that was replaced (its row at the last position is another one, or gone) is read again from its start;
+        rows seen before then count as duplicates.
+        """
+        report = IngestionReport()
+        for table in TABLES:
+            name = f"{source.path.name}:{table.name}"
+            after = self._resume_position(source, table, name)
+            report += self._ingest(name, source.batches(table, after), {})
+        return report
+
+    def file(self, file: FeedbackFile, mapping: Mapping[str, str]) -> IngestionReport:
+        """Every row of the file; `mapping` gives, for fields that have another name there, that name.
+
+        Raises:
+            InputError: the file breaks off, lacks a column, or `mapping` names no field. Nothing is to be kept then:
+                let the warehouse roll back.
+        """
+        if unknown := sorted(set(mapping) - set(FIELDS)):
+            raise InputError(f"There is no field {unknown[0]}; the fields are {', '.join(FIELDS)}.")
+        # The SQLite reader renames by itself.
+        return self._ingest(file.path.name, file.batches(mapping), {} if file.format == Format.SQLITE else mapping)
+
+    def retry_quarantine(self) -> IngestionReport:
+        """Judge the rows in quarantine again; those that pass now leave it. Rows that were not kept whole stay."""
+        by_source: dict[str, list[tuple[int, int, str]]] = {}
+        for row, source, position, raw in self.connection.execute(sql("select_retryable")).fetchall():
+            by_source.setdefault(source, []).append((row, position, raw))
+        total = IngestionReport()
+        for source, rows in by_source.items():
+            numbers, positions, texts = zip(*rows, strict=True)
+            batch = RowBatch(pa.array(positions, pa.int64()), pa.array(texts, pa.string()))
+            retried = pa.table({"ordinal": np.arange(len(rows)), "quarantine_row": pa.array(numbers, pa.int64())})
+            self._retried_rows.put(retried)
+            number, accepted, released = self._next_ingestion(), 0, 0
+            reasons: Counter[str] = Counter()
+            for prepared in self._prepared([batch], {}):
+                for layer in prepared.layers():
+                    self._judge(layer)
+                    accepted += self._insert(source, number)
+                    released += _count(self.connection, "release_quarantine", {})
+                    reasons += self._faults()
+            self._record(number, source, (0, accepted, -released, released - accepted))
+            total += IngestionReport(
+                rows=len(rows), accepted=accepted, duplicates=released - accepted, quarantined=reasons
+            )
+        return total
+
+    def _ingest(self, source: str, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> IngestionReport:
+        number, now = self._next_ingestion(), datetime.now(UTC).replace(tzinfo=None)
+        report, last = IngestionReport(), None
+        for prepared in self._prepared(batches, mapping):
+            batch = prepared.raw
+            accepted, reasons = 0, self._quarantine_unread(source, now, batch.refused)
+            for layer in prepared.layers():
+                self._judge(layer)
+                accepted += self._insert(source, number)
+                if self._faults():
+                    reasons += self._quarantine_judged(source, now, batch, mapping)
+            report += IngestionReport(
+                rows=batch.size,
+                accepted=accepted,
+                duplicates=batch.size - accepted - reasons.total(),
+                quarantined=reasons,
+            )
+            last = batch
+        if last is not None:
+            counts = (report.rows, report.accepted, report.refused, report.duplicates)
+            self._record(number, source, counts, self._place(last))
+        return report
+
+    def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[_Batch]:
+        """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
+        with duckdb.connect(config={"memory_limit": "512MB"}) as parser:
+            variables = {
+                "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
+                "max_text_chars": MAX_TEXT_CHARS,
+                "identity_secret": self._secret,
+            }
+            for variable, value in variables.items():
+                parser.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+
+            raw_rows = _Feed(parser, "raw_rows")
+
+            def parsed() -> Iterator[_Batch]:
+                for batch in batches:
+                    raw_rows.put(_numbered(batch))
+                    yield _Batch(batch, parser.sql(sql("parse_rows")).to_arrow_table())
+
+            def prepared() -> Iterator[_Batch]:
+                for batch in _one_ahead(parsed()):
+                    yield _Batch(batch.raw, self.preparer.prepare(batch.table))
+
+            yield from _one_ahead(prepared())
+
+    def _judge(self, rows: pa.Table) -> None:
+        """Let the view `judged_rows` show prepared rows."""
+        self._prepared_rows.put(rows)
+        self.connection.execute(sql("judge_rows"))
+
+    def _faults(self) -> Counter[str]:
+        """Refused rows of `judged_rows` by reason."""
+        return Counter(reason for (reason,) in self.connection.execute(sql("select_faults")).fetchall())
+
+    def _insert(self, source: str, ingestion: int) -> int:
+        parameters = {"source": source, "ingestion": ingestion}
+        return sum(
+            _count(self.connection, statement, parameters)
+            for statement in ("insert_votes", "insert_choices", "insert_comparisons")
+        )
+
+    def _quarantine_judged(
+        self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str]
+    ) -> Counter[str]:
+        """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
+        self.connection.execute("SET VARIABLE identity_secret = $value", {"value": self._secret})
+        for field in ("user_id", "session_id"):
+            self.connection.execute(f"SET VARIABLE {field}_name = $value", {"value": mapping.get(field, field)})
+        self._raw_rows.put(_numbered(batch))
+        return self._quarantine(source, now, self.connection.sql(sql("select_refused")).to_arrow_table())
+
+    def _quarantine_unread(self, source: str, now: datetime, unread: Sequence[RefusedRow]) -> Counter[str]:
+        rows = [
+            {
+                "position": row.position,
+                "reason": row.reason.value,
+                "detail": row.detail,
+                "raw": row.raw,
+                "row_digest": self._digest(row.raw or row.detail)[:32],
+            }
+            for row in unread
+        ]
+        return self._quarantine(source, now, pa.Table.from_pylist(rows, schema=_REFUSED_SCHEMA)) if rows else Counter()
+
+    def _quarantine(self, source: str, now: datetime, refused: pa.Table) -> Counter[str]:
+        self._refused_rows.put(refused.cast(_REFUSED_SCHEMA))
+        added = self.connection.execute(sql("insert_quarantine"), {"source": source, "now": now}).fetchall()
+        return Counter(reason for (reason,) in added)
+
+    def _resume_position(self, source: SqliteFeedback, table: SourceTable, name: str) -> int:
+        last = self.connection.execute(sql("find_last_ingestion"), {"source": name}).fetchall()
+        if not last:
+            return -1
+        position, digest = last[0]
+        row = source.row_at(table, position)
+        return position if row is not None and self._digest(row) == digest else -1
+
+    def _place(self, last: RowBatch) -> tuple[int, str]:
+        """Position and digest of the last row of the last batch."""
+        if len(last.positions) and last.positions[-1].as_py() == last.last_position:
+            return last.last_position, self._digest(last.rows[-1].as_py())
+        return last.last_position, self._digest(last.refused[-1].raw or "")
+
+    def _record(
+        self,
+        number: int,
+        source: str,
+        counts: tuple[int, int, int, int],
+        place: tuple[int | None, str | None] = (None, None),
+    ) -> None:
+        names = ("rows_in", "accepted", "quarantined", "duplicates")
+        self.connection.execute(
+            sql("insert_ingestion"),
+            {
+                **dict(zip(names, counts, strict=True)),
+                "ingestion": number,
+                "source": source,
+                "ingested_at": datetime.now(UTC).replace(tzinfo=None),
+                "last_position": place[0],
+                "last_digest": place[1],
+            },
+        )
+
+    def _next_ingestion(self) -> int:
+        return _scalar(self.connection, "SELECT coalesce(max(ingestion), 0) + 1 FROM ingestions")
+
+    def _digest(self, row: str) -> str:
+        return hashlib.sha256((self._secret + row).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:
@@ -101,108 +327,38 @@ def content_digest(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Rows ever read and what the tables hold now: rows_in, accepted, repaired (among the accepted), quarantined,
-    duplicates."""
+    """Rows ever read and what the tables hold now: rows_in, accepted, repaired and masked (among the accepted),
+    quarantined, duplicates."""
     cursor = connection.execute(sql("count_ledger"))
     names = [column[0] for column in cursor.description]
     return dict(zip(names, cursor.fetchall()[0], strict=True))
 
 
-def _resume_position(
-    connection: duckdb.DuckDBPyConnection, source: SqliteFeedback, table: SourceTable, name: str
-) -> int:
-    last = connection.execute(sql("find_last_ingestion"), {"source": name}).fetchall()
-    if not last:
-        return -1
-    position, digest = last[0]
-    row = source.row_at(table, position)
-    return position if row is not None and row.digest == digest else -1
+def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email: how many}."""
+    return dict(connection.execute(sql("count_masked")).fetchall())
 
 
-def _ingest(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    rows: Iterator[SourceRow],
-    table: SourceTable,
-    validate: Callable[[Row], dict[str, object]],
-) -> IngestionReport:
-    now = datetime.now(UTC).replace(tzinfo=None)
-    schema = _VOTE_SCHEMA if table is VOTES else _CHOICE_SCHEMA
-    target = "feedback" if table is VOTES else "feedback_choices"
-    _create_staging(connection, "incoming", schema)
-    _create_staging(connection, "incoming_quarantine", _QUARANTINE_SCHEMA)
-
-    rows_in, last = 0, None
-    while batch := list(islice(rows, BATCH_ROWS)):
-        accepted, refused = [], []
-        for row in batch:
-            try:
-                typed = validate(row.values)
-            except RefusedRowError as refusal:
-                refused.append(_quarantine_row(row, refusal, source, now))
-            else:
-                accepted.append({**typed, "feedback_id": _identity(row), "source": source, "position": row.position})
-        _append(connection, "incoming", accepted, schema)
-        _append(connection, "incoming_quarantine", refused, _QUARANTINE_SCHEMA)
-        rows_in, last = rows_in + len(batch), batch[-1]
-    if last is None:
-        return IngestionReport()
-
-    reasons = dict(connection.execute(sql("count_new_quarantine")).fetchall())
-    accepted_count = _scalar(connection, sql(f"insert_{target}"))
-    quarantined_count = _scalar(connection, sql("insert_quarantine"))
-    report = IngestionReport(
-        rows_in=rows_in,
-        accepted=accepted_count,
-        quarantined=quarantined_count,
-        duplicates=rows_in - accepted_count - quarantined_count,
-        reasons=reasons,
-    )
-    connection.execute(
-        sql("insert_ingestion"),
-        {
-            **report.model_dump(exclude={"reasons"}),
-            "source": source,
-            "ingested_at": now,
-            "last_position": last.position,
-            "last_digest": last.digest,
-        },
-    )
-    return report
+def _numbered(batch: RowBatch) -> pa.Table:
+    return pa.table({"ordinal": np.arange(len(batch.positions)), "position": batch.positions, "row": batch.rows})
 
 
-def _identity(row: SourceRow) -> str:
-    """The client's id. Without one, the row's content is its identity - and its position too where it carries no
-    time, since two people may well give the same answer the same thumb."""
-    if given := row.values.get("feedback_id"):
-        return str(given)
-    return row.digest if row.values.get("timestamp") else f"{row.digest}-{row.position}"
+def _one_ahead(items: Iterator[_Batch]) -> Iterator[_Batch]:
+    """The items, each made in another thread while the one before is in use."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
-def _quarantine_row(row: SourceRow, refusal: RefusedRowError, source: str, now: datetime) -> dict[str, object]:
-    return {
-        "row_digest": row.digest,
-        "source": source,
-        "position": row.position,
-        "reason": refusal.reason.value,
-        "detail": str(refusal).encode("utf-8", "backslashreplace").decode("utf-8"),
-        "raw": json.dumps(row.values, default=repr),
-        "quarantined_at": now,
-    }
+def _escaped(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _create_staging(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
-    connection.register("empty_batch", schema.empty_table())
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM empty_batch")
-    connection.unregister("empty_batch")
-
-
-def _append(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: Iterable[dict[str, object]], schema: pa.Schema
-) -> None:
-    connection.register("arrow_batch", pa.Table.from_pylist(list(rows), schema=schema))
-    connection.execute(f"INSERT INTO {name} SELECT * FROM arrow_batch")
-    connection.unregister("arrow_batch")
+def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:
+    """Rows that a statement of that name changed."""
+    return connection.execute(sql(statement), parameters).fetchall()[0][0]
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:

@@ -1,6 +1,7 @@
 """Votes into preference pairs, in SQL. The statements in `sql/` are the rules; this module runs them in order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import duckdb
@@ -8,6 +9,8 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.feedback.statements import sql
+
+READ_ROWS = 10_000
 
 
 class PairingStrategy(StrEnum):
@@ -34,46 +37,72 @@ class PairingSettings(BaseModel):
 
 
 def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
-    """Replace `preference_pairs` and `pair_sources` by what the feedback now says.
+    """Bring `preference_pairs` and `pair_sources` up to what the feedback says.
 
-    Also leaves the temporary tables `answers` and `queries`, for `scored_answers`.
+    Only questions that got feedback since the last time are paired again, unless the settings are others.
     """
-    prepare_answers(connection, settings)
-    connection.execute("SET VARIABLE min_margin = $value", {"value": settings.min_margin})
-    connection.execute("SET VARIABLE max_pairs_per_query = $value", {"value": settings.max_pairs_per_query})
-    for statement in (
-        f"pair_{settings.strategy.value}",
-        "pair_choices",
-        "merge_pairs",
-        "replace_preference_pairs",
-        "replace_pair_sources",
-    ):
-        connection.execute(sql(statement))
+    build_answers(connection, settings)
+    with _following(connection, "preference_pairs", settings.model_dump_json()):
+        for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
+            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+        for statement in (
+            f"pair_{settings.strategy.value}",
+            "pair_choices",
+            "merge_pairs",
+            "replace_preference_pairs",
+        ):
+            connection.execute(sql(statement))
 
 
-def prepare_answers(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
-    """The temporary tables `answers` (mean scores) and `queries` (wording and side of the split)."""
+def build_answers(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
+    """Bring `answers` (mean scores) and `queries` (wording) up to what the feedback says, as `build_pairs` does.
+
+    Also makes the macro `split_of`, which tells the side of a question.
+    """
     connection.execute("SET VARIABLE test_fraction = $value", {"value": settings.test_fraction})
-    for statement in ("create_split_macro", "build_answers", "build_queries"):
-        connection.execute(sql(statement))
+    connection.execute(sql("create_split_macro"))
+    with _following(connection, "answers", ""):
+        connection.execute(sql("build_answers"))
+        connection.execute(sql("build_queries"))
 
 
-def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(pair_id, query_key, prompt, chosen, rejected, margin, origin, split), in a fixed order."""
-    return connection.sql(sql("select_preference_pairs")).to_arrow_table()
+    return connection.sql(sql("select_preference_pairs")).to_arrow_reader(READ_ROWS)
 
 
-def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(pair_id, feedback_id, role), in a fixed order."""
-    return connection.sql(sql("select_pair_sources")).to_arrow_table()
+    return connection.sql(sql("select_pair_sources")).to_arrow_reader(READ_ROWS)
 
 
-def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """(query_key, prompt, response, score, votes, split, feedback_ids), after `prepare_answers`."""
-    return connection.sql(sql("select_answers")).to_arrow_table()
+def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(query_key, prompt, response, score, votes, split, feedback_ids), after `build_answers`."""
+    return connection.sql(sql("select_answers")).to_arrow_reader(READ_ROWS)
+
+
+@contextmanager
+def _following(connection: duckdb.DuckDBPyConnection, name: str, settings: str) -> Iterator[None]:
+    """The temporary table `touched`: the questions about which there is feedback that a derived table has not seen."""
+    found = connection.execute(sql("find_derived_table"), {"name": name, "settings": settings}).fetchall()
+    connection.execute("SET VARIABLE after = $value", {"value": found[0][0]})
+    connection.execute(sql("mark_touched_queries"))
+    yield
+    connection.execute("DELETE FROM derived_tables WHERE name = $name", {"name": name})
+    connection.execute(sql("record_derived_table"), {"name": name, "settings": settings})
+
+
+def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """How many pairs there are: pairs, train, test, and from_<origin> for each origin that occurs."""
+    rows = connection.execute(sql("count_pairs")).fetchall()
+    counts = {"pairs": sum(count for *_, count in rows), "train": 0, "test": 0}
+    for origin, split, count in rows:
+        counts[split] += count
+        counts[f"from_{origin}"] = counts.get(f"from_{origin}", 0) + count
+    return counts
 
 
 def split_of(connection: duckdb.DuckDBPyConnection, query_keys: Iterable[str]) -> list[str]:
-    """'train' or 'test' for each key, after `prepare_answers`."""
+    """'train' or 'test' for each key, after `build_answers`."""
     statement = sql("select_split")
     return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]

@@ -1,6 +1,7 @@
 """What the feedback stages leave on disk for everyone who must not open the warehouse."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ def write_summary(folder: Path, summary: dict[str, Any]) -> None:
     (folder / SUMMARY_NAME).write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What `write_summary` left."""
+    summary: dict[str, Any] = json.loads((folder / SUMMARY_NAME).read_text(encoding="utf-8"))
+    return summary
+
+
 def write_pairing(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """The current pairs, the feedback behind them, and the scored answers, as Parquet."""
     write_table(pairing.preference_pairs(connection), folder / "preference_pairs.parquet")
@@ -31,6 +38,11 @@ def read_pairs(folder: Path) -> pa.Table:
     return pq.read_table(folder / "preference_pairs.parquet")
 
 
-def read_answers(folder: Path) -> pa.Table:
-    """(query_key, prompt, response, score, votes, split, feedback_ids)."""
-    return pq.read_table(folder / "answers.parquet")
+def pairs_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of `read_pairs`, some thousands at a time."""
+    return pq.ParquetFile(folder / "preference_pairs.parquet").iter_batches(pairing.READ_ROWS)
+
+
+def answers_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
+    """(query_key, prompt, response, score, votes, split, feedback_ids), some thousands at a time."""
+    return pq.ParquetFile(folder / "answers.parquet").iter_batches(pairing.READ_ROWS)

@@ -1,6 +1,6 @@
 """From raw feedback to datasets: each function makes one artifact, and is what the asset of that name calls."""
 
-from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -13,10 +13,12 @@ from galileu_pipeline.feedback.analytics_plots import plots
 from galileu_pipeline.feedback.analytics_report import markdown
 from galileu_pipeline.feedback.cleaning import TextCleaner
 from galileu_pipeline.feedback.datasets import DatasetSettings
-from galileu_pipeline.feedback.ingestion import IngestionReport, content_digest, ingest_sqlite, ledger
-from galileu_pipeline.feedback.integrity import rows_by_split
+from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger, masked_by_kind
 from galileu_pipeline.feedback.pairing import PairingSettings
-from galileu_pipeline.feedback.sqlite_source import SqliteFeedback
+from galileu_pipeline.feedback.preparation import RowPreparer
+from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.sources.files import FeedbackFile
+from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.digests import json_digest
@@ -26,19 +28,59 @@ from galileu_pipeline.lineage.manifest import RunInfo
 def refresh_raw_feedback(
     store: ArtifactStore, warehouse: Warehouse, data: DataFolder, *, repair_text: bool, run: RunInfo | None = None
 ) -> tuple[Made, IngestionReport]:
-    """Bring new rows of the chatbot's file into the warehouse, and record its state as an artifact."""
-    source = SqliteFeedback(data.feedback_db)
+    """Bring new rows of the chatbot's file into the warehouse, and record its state as an artifact.
+
+    Raises:
+        InputError: the chatbot has written nothing, and nothing was imported either.
+    """
+    ingestor_of = ingestor(data, repair_text=repair_text)
     with warehouse.open() as connection:
-        report = ingest_sqlite(connection, source, TextCleaner(repair_text))
-        state, digest = ledger(connection), content_digest(connection)
+        report = IngestionReport()
+        if data.feedback_db.exists() or not ledger(connection)["rows_in"]:
+            report = ingestor_of(connection).sqlite(SqliteFeedback(data.feedback_db))
+        state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
 
     def write(folder: Path) -> Outcome:
-        snapshots.write_summary(folder, {"content": digest})
+        snapshots.write_summary(folder, {"content": digest, "masked": masked})
         return Outcome(metrics=state)
 
     # The digest of the rows is the config: other rows, another id.
     plan = Plan("raw_feedback", [], {"content": digest, "repair_text": repair_text, **state})
     return store.make(plan, write, run=run), report
+
+
+def import_files(
+    warehouse: Warehouse,
+    data: DataFolder,
+    files: Sequence[Path],
+    *,
+    mapping: Mapping[str, str],
+    repair_text: bool,
+) -> dict[Path, IngestionReport]:
+    """Bring files of any supported format into the warehouse: all of them, or none if one cannot be read.
+
+    Args:
+        mapping: for fields of the guide, the name each has in these files.
+
+    Raises:
+        InputError: a file is none that can be imported, breaks off, or lacks a column.
+    """
+    recognised = [FeedbackFile.recognise(path) for path in files]
+    with warehouse.open() as connection:
+        ingest = ingestor(data, repair_text=repair_text)(connection)
+        return {file.path: ingest.file(file, mapping) for file in recognised}
+
+
+def retry_quarantine(warehouse: Warehouse, data: DataFolder, *, repair_text: bool) -> IngestionReport:
+    """Judge the rows in quarantine again, as after a repaired setting or a newer version."""
+    with warehouse.open() as connection:
+        return ingestor(data, repair_text=repair_text)(connection).retry_quarantine()
+
+
+def ingestor(data: DataFolder, *, repair_text: bool) -> Callable[[duckdb.DuckDBPyConnection], Ingestor]:
+    """What makes an ingestor for an open warehouse, with the folder's own pseudonyms."""
+    preparer = RowPreparer(TextCleaner(repair_text), Pseudonyms.of_folder(data))
+    return lambda connection: Ingestor(connection, preparer)
 
 
 def make_preference_pairs(
@@ -60,11 +102,7 @@ def make_preference_pairs(
 
         def write(folder: Path) -> Outcome:
             snapshots.write_pairing(connection, folder)
-            pairs = snapshots.read_pairs(folder)
-            origins = {
-                f"from_{origin}": count for origin, count in sorted(Counter(pairs["origin"].to_pylist()).items())
-            }
-            return Outcome(metrics={"pairs": pairs.num_rows, **rows_by_split(pairs), **origins})
+            return Outcome(metrics=pairing.count_pairs(connection))
 
         return store.make(plan, write, run=run, force=force)
 
@@ -81,7 +119,9 @@ def make_dpo_dataset(
 
     def write(folder: Path) -> Outcome:
         return Outcome(
-            metrics=datasets.write_pairs(snapshots.read_pairs(preference_pairs.path), settings.system_prompt, folder)
+            metrics=datasets.write_pairs(
+                snapshots.pairs_by_batch(preference_pairs.path), settings.system_prompt, folder
+            )
         )
 
     plan = Plan("dpo_dataset", [preference_pairs], {"system_prompt": settings.system_prompt})
@@ -99,10 +139,11 @@ def make_reward_dataset(
     """{prompt, chosen, rejected} for the reward model, and the held-out answers with people's mean scores."""
 
     def write(folder: Path) -> Outcome:
-        counts = datasets.write_pairs(snapshots.read_pairs(preference_pairs.path), settings.system_prompt, folder)
-        held_out = datasets.write_held_out_answers(
-            snapshots.read_answers(preference_pairs.path), settings.system_prompt, folder
+        pairs, answers = (
+            read(preference_pairs.path) for read in (snapshots.pairs_by_batch, snapshots.answers_by_batch)
         )
+        counts = datasets.write_pairs(pairs, settings.system_prompt, folder)
+        held_out = datasets.write_held_out_answers(answers, settings.system_prompt, folder)
         return Outcome(metrics={**counts, "held_out_answers": held_out})
 
     plan = Plan("reward_dataset", [preference_pairs], {"system_prompt": settings.system_prompt})
@@ -127,14 +168,16 @@ def make_sft_dataset(
     def write(folder: Path) -> Outcome:
         with warehouse.open() as connection:
             _require_state(connection, raw_feedback)
-            pairing.prepare_answers(connection, pairing_settings)
-            answers = pairing.scored_answers(connection)
+            pairing.build_answers(connection, pairing_settings)
             sides = pairing.split_of(connection, [cleaner.query_key(item.prompt) for item in curated])
-        return Outcome(
-            metrics=datasets.write_examples(
-                answers, zip(curated, sides, strict=True), settings.sft_min_score, settings.system_prompt, folder
+            metrics = datasets.write_examples(
+                pairing.scored_answers(connection),
+                zip(curated, sides, strict=True),
+                settings.sft_min_score,
+                settings.system_prompt,
+                folder,
             )
-        )
+        return Outcome(metrics=metrics)
 
     config = {
         "system_prompt": settings.system_prompt,

@@ -16,11 +16,15 @@ from galileu_pipeline.feedback.statements import sql
 
 
 class Warehouse:
-    """DuckDB at `path`. External access is off and the configuration is locked: SQL can reach no other file."""
+    """DuckDB at `path`. External access is off and the configuration is locked: SQL can reach no other file.
 
-    def __init__(self, path: Path, lock_timeout_s: float = 60.0) -> None:
+    What does not fit `memory_limit` goes to a temporary folder beside the file.
+    """
+
+    def __init__(self, path: Path, lock_timeout_s: float = 60.0, memory_limit: str = "700MB") -> None:
         self.path = path
         self.lock_timeout_s = lock_timeout_s
+        self.memory_limit = memory_limit
 
     @contextmanager
     def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -40,7 +44,12 @@ class Warehouse:
             ) from None
         try:
             with duckdb.connect(
-                str(self.path), config={"enable_external_access": "false", "lock_configuration": "true"}
+                str(self.path),
+                config={
+                    "enable_external_access": "false",
+                    "lock_configuration": "true",
+                    "memory_limit": self.memory_limit,
+                },
             ) as connection:
                 connection.begin()
                 connection.execute(sql("create_schema"))

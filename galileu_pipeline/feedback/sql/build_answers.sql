@@ -1,20 +1,34 @@
--- Every answer anybody scored: the mean score over raters. A rater's last vote on an answer replaces the earlier ones.
-CREATE OR REPLACE TEMP TABLE answers AS
-WITH last_votes AS (
-    SELECT feedback_id, query_key, response, score
+-- Every answer anybody scored to a touched question: the mean score over raters. A rater's last vote on an answer
+-- replaces the earlier ones; who is not known by a user id is known by the session. Long texts are fetched last.
+DELETE FROM answers WHERE query_key IN (FROM touched);
+INSERT INTO answers BY NAME
+WITH votes AS (
+    SELECT
+        rowid AS vote, feedback_id, query_key, response_digest, score, position, occurred_at,
+        coalesce(user_id, session_id) AS rater
     FROM feedback
+    SEMI JOIN touched USING (query_key)
     WHERE score IS NOT NULL
-    QUALIFY user_id IS NULL
+),
+last_votes AS (
+    FROM votes
+    QUALIFY rater IS NULL
         OR row_number() OVER (
-            PARTITION BY user_id, query_key, response
+            PARTITION BY rater, query_key, response_digest
             ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
         ) = 1
+),
+scored AS (
+    SELECT
+        query_key,
+        response_digest,
+        min(vote)                              AS vote,
+        round(favg(score), 9)                  AS score,  -- rounded: summation order cannot make or break a tie
+        count(*)                               AS votes,
+        list(feedback_id ORDER BY feedback_id) AS feedback_ids
+    FROM last_votes
+    GROUP BY query_key, response_digest
 )
-SELECT
-    query_key,
-    response,
-    round(favg(score), 9)                  AS score,  -- rounded, so that summation order cannot make or break a tie
-    count(*)                               AS votes,
-    list(feedback_id ORDER BY feedback_id) AS feedback_ids
-FROM last_votes
-GROUP BY query_key, response;
+SELECT scored.* EXCLUDE (vote), feedback.response
+FROM scored
+JOIN feedback ON feedback.rowid = scored.vote;

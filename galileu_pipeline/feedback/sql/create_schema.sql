@@ -1,72 +1,129 @@
 -- The warehouse. Every statement can be repeated.
 
--- Ratings, thumbs and comments that passed validation; one row a vote.
+-- Votes that passed validation: ratings, thumbs, comments; one row a vote. Texts are repaired and masked.
 CREATE TABLE IF NOT EXISTS feedback (
-    feedback_id      VARCHAR NOT NULL,  -- the client's id, or the digest of the row where it has none
-    source           VARCHAR NOT NULL,  -- e.g. 'feedback.db:feedback'
-    position         BIGINT  NOT NULL,  -- the row's place in its source: the SQLite rowid
+    feedback_id      VARCHAR NOT NULL,  -- the client's id, or a keyed digest of the row where it has none
+    source           VARCHAR NOT NULL,  -- e.g. 'feedback.db:feedback', or the name of an imported file
+    position         BIGINT  NOT NULL,  -- the row's place in its source: the SQLite rowid, or the line
+    ingestion        BIGINT  NOT NULL,  -- which one brought it (table ingestions)
     occurred_at      TIMESTAMP,         -- UTC
-    session_id       VARCHAR,
-    user_id          VARCHAR,
-    query            VARCHAR NOT NULL,  -- repaired text
+    session_id       VARCHAR,           -- a keyed hash
+    user_id          VARCHAR,           -- a keyed hash
+    query            VARCHAR NOT NULL USING COMPRESSION zstd,
     query_key        VARCHAR NOT NULL,  -- what makes two queries the same question
-    response         VARCHAR NOT NULL,  -- repaired text
+    response         VARCHAR NOT NULL USING COMPRESSION zstd,
+    response_digest  VARCHAR NOT NULL,  -- 128 bits of sha256; answers are told apart by it
     rating           DOUBLE,            -- 1 to 5
     thumbs_up        BOOLEAN,
     score            DOUBLE,            -- 0 to 1; NULL where there is only a comment
-    comment          VARCHAR,
+    comment          VARCHAR USING COMPRESSION zstd,
     source_documents VARCHAR,           -- JSON, as it came
     metadata         VARCHAR,           -- JSON, as it came
-    repaired         BOOLEAN            -- cleaning changed a text
+    repaired         BOOLEAN,           -- cleaning changed a text
+    masked           MAP(VARCHAR, INTEGER), -- personal identifiers masked in the texts, by kind; NULL for none
+    row_digest       VARCHAR NOT NULL   -- 128 bits of sha256 over id, texts and score
 );
 
--- Side-by-side choices that passed validation.
+-- Side-by-side choices that passed validation: one answer preferred to another, corrections among them.
 CREATE TABLE IF NOT EXISTS feedback_choices (
-    feedback_id VARCHAR NOT NULL,
-    source      VARCHAR NOT NULL,
-    position    BIGINT  NOT NULL,
-    occurred_at TIMESTAMP,
-    session_id  VARCHAR,
-    user_id     VARCHAR,
-    query       VARCHAR NOT NULL,
-    query_key   VARCHAR NOT NULL,
-    chosen      VARCHAR NOT NULL,
-    rejected    VARCHAR NOT NULL,
-    reason      VARCHAR,
-    metadata    VARCHAR,
-    repaired    BOOLEAN
+    feedback_id     VARCHAR NOT NULL,
+    source          VARCHAR NOT NULL,
+    position        BIGINT  NOT NULL,
+    ingestion       BIGINT  NOT NULL,
+    occurred_at     TIMESTAMP,
+    session_id      VARCHAR,
+    user_id         VARCHAR,
+    query           VARCHAR NOT NULL USING COMPRESSION zstd,
+    query_key       VARCHAR NOT NULL,
+    chosen          VARCHAR NOT NULL USING COMPRESSION zstd,
+    rejected        VARCHAR NOT NULL USING COMPRESSION zstd,
+    chosen_digest   VARCHAR NOT NULL,   -- as feedback.response_digest
+    rejected_digest VARCHAR NOT NULL,
+    reason          VARCHAR,
+    metadata        VARCHAR,
+    repaired        BOOLEAN,
+    masked          MAP(VARCHAR, INTEGER),
+    row_digest      VARCHAR NOT NULL
 );
 
--- Rows that did not pass, whole, with the reason. Nothing is thrown away.
-CREATE TABLE IF NOT EXISTS feedback_quarantine (
-    row_digest     VARCHAR NOT NULL,
+
+-- Votes between two models' answers, ties and "both bad" among them. Those that decide are choices too.
+CREATE TABLE IF NOT EXISTS feedback_comparisons (
+    feedback_id    VARCHAR NOT NULL,
     source         VARCHAR NOT NULL,
     position       BIGINT  NOT NULL,
-    reason         VARCHAR NOT NULL,    -- a code of feedback/validation.py
+    ingestion      BIGINT  NOT NULL,
+    occurred_at    TIMESTAMP,
+    session_id     VARCHAR,
+    user_id        VARCHAR,
+    query          VARCHAR NOT NULL USING COMPRESSION zstd,
+    query_key      VARCHAR NOT NULL,
+    response_left  VARCHAR NOT NULL USING COMPRESSION zstd,
+    response_right VARCHAR NOT NULL USING COMPRESSION zstd,
+    model_left     VARCHAR,
+    model_right    VARCHAR,
+    verdict        VARCHAR NOT NULL,    -- 'left', 'right', 'tie' or 'both_bad'
+    reason         VARCHAR,
+    metadata       VARCHAR,
+    repaired       BOOLEAN,
+    masked         MAP(VARCHAR, INTEGER),
+    row_digest     VARCHAR NOT NULL
+);
+
+-- Rows that did not pass, whole where they can be, with the reason. Nothing is thrown away.
+CREATE TABLE IF NOT EXISTS feedback_quarantine (
+    row_digest     VARCHAR NOT NULL,    -- keyed
+    source         VARCHAR NOT NULL,
+    position       BIGINT  NOT NULL,
+    reason         VARCHAR NOT NULL,    -- a code of feedback/reasons.py
     detail         VARCHAR NOT NULL,    -- for people: which column, which value
-    raw            VARCHAR NOT NULL,    -- the row as JSON
+    raw            VARCHAR,             -- the row as JSON; NULL where it could not be read as such
     quarantined_at TIMESTAMP NOT NULL
 );
 
 -- What each ingestion read, so that rows in = accepted + quarantined + duplicates can be checked for ever.
 CREATE TABLE IF NOT EXISTS ingestions (
-    source      VARCHAR NOT NULL,
-    ingested_at TIMESTAMP NOT NULL,
-    rows_in     BIGINT NOT NULL,
-    accepted    BIGINT NOT NULL,
-    quarantined BIGINT NOT NULL,
-    duplicates  BIGINT NOT NULL,
+    ingestion     BIGINT NOT NULL,
+    source        VARCHAR NOT NULL,
+    ingested_at   TIMESTAMP NOT NULL,
+    rows_in       BIGINT NOT NULL,
+    accepted      BIGINT NOT NULL,
+    quarantined   BIGINT NOT NULL,
+    duplicates    BIGINT NOT NULL,
     last_position BIGINT,               -- where the next ingestion of this source goes on
-    last_digest   VARCHAR               -- the digest of the row there: tells a grown file from a replaced one
+    last_digest   VARCHAR               -- of the row there, keyed: tells a grown file from a replaced one
+);
+
+-- Up to which ingestion a derived table has followed the feedback, and with which settings.
+CREATE TABLE IF NOT EXISTS derived_tables (
+    name      VARCHAR NOT NULL,         -- 'answers' or 'preference_pairs'
+    ingestion BIGINT  NOT NULL,
+    settings  VARCHAR NOT NULL          -- JSON
+);
+
+-- Every answer anybody scored: the mean score over raters.
+CREATE TABLE IF NOT EXISTS answers (
+    query_key       VARCHAR NOT NULL,
+    response        VARCHAR NOT NULL,
+    response_digest VARCHAR NOT NULL,
+    score           DOUBLE  NOT NULL,
+    votes           BIGINT  NOT NULL,
+    feedback_ids    VARCHAR[] NOT NULL
+);
+
+-- One row a question: its most frequent wording.
+CREATE TABLE IF NOT EXISTS queries (
+    query_key VARCHAR NOT NULL,
+    prompt    VARCHAR NOT NULL
 );
 
 -- The current pairs, and every feedback row behind each of them.
 CREATE TABLE IF NOT EXISTS preference_pairs (
-    pair_id      VARCHAR NOT NULL,      -- first 16 hex digits of sha256(query_key, chosen, rejected)
+    pair_id      VARCHAR NOT NULL,      -- 16 hex digits of sha256 over query key and the answers' digests
     query_key    VARCHAR NOT NULL,
     prompt       VARCHAR NOT NULL,
-    chosen       VARCHAR NOT NULL,
-    rejected     VARCHAR NOT NULL,
+    chosen       VARCHAR NOT NULL USING COMPRESSION zstd,
+    rejected     VARCHAR NOT NULL USING COMPRESSION zstd,
     margin       DOUBLE  NOT NULL,      -- difference of mean scores, or net share of the side-by-side votes
     origin       VARCHAR NOT NULL,      -- 'ratings', 'choices' or 'both'
     split        VARCHAR NOT NULL       -- 'train' or 'test', by hash of the query key

@@ -1,5 +1,7 @@
--- Refused rows not yet in quarantine. Returns how many.
+-- Refused rows not yet in quarantine. Returns each reason with its number of rows.
 INSERT INTO feedback_quarantine BY NAME
-SELECT *
-FROM incoming_quarantine
-ANTI JOIN feedback_quarantine USING (source, position, row_digest);
+SELECT row_digest, $source AS source, position, reason, detail, raw, $now AS quarantined_at
+FROM refused_rows
+ANTI JOIN feedback_quarantine USING (row_digest, position)
+QUALIFY row_number() OVER (PARTITION BY row_digest, position) = 1
+RETURNING reason;

@@ -1,17 +1,24 @@
--- Side-by-side choices, settled by majority; an even vote is no pair. A rater's last choice between the same two
--- answers replaces the earlier ones.
+-- Side-by-side choices on touched questions, settled by majority; an even vote is no pair. A rater's last choice between
+-- the same two answers replaces the earlier ones.
 CREATE OR REPLACE TEMP TABLE chosen_pairs AS
-WITH last_choices AS (
+WITH choices AS (
     SELECT
         feedback_id,
         query_key,
-        least(chosen, rejected)            AS one,
-        greatest(chosen, rejected)         AS other,
-        chosen = least(chosen, rejected)   AS for_one
+        least(chosen_digest, rejected_digest)                 AS one,
+        greatest(chosen_digest, rejected_digest)              AS other,
+        chosen_digest = least(chosen_digest, rejected_digest) AS for_one,
+        coalesce(user_id, session_id)                         AS rater,
+        occurred_at,
+        position
     FROM feedback_choices
-    QUALIFY user_id IS NULL
+    SEMI JOIN touched USING (query_key)
+),
+last_choices AS (
+    FROM choices
+    QUALIFY rater IS NULL
         OR row_number() OVER (
-            PARTITION BY user_id, query_key, least(chosen, rejected), greatest(chosen, rejected)
+            PARTITION BY rater, query_key, one, other
             ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
         ) = 1
 ),
@@ -20,8 +27,8 @@ tallies AS (
         query_key,
         one,
         other,
-        count(*)                                                                 AS votes,
-        count(*) FILTER (for_one)                                                AS votes_for_one,
+        count(*)                                                                  AS votes,
+        count(*) FILTER (for_one)                                                 AS votes_for_one,
         coalesce(list(feedback_id ORDER BY feedback_id) FILTER (for_one), [])     AS ids_for_one,
         coalesce(list(feedback_id ORDER BY feedback_id) FILTER (NOT for_one), []) AS ids_for_other
     FROM last_choices
@@ -30,8 +37,8 @@ tallies AS (
 )
 SELECT
     query_key,
-    CASE WHEN 2 * votes_for_one > votes THEN one ELSE other END                 AS chosen,
-    CASE WHEN 2 * votes_for_one > votes THEN other ELSE one END                 AS rejected,
+    CASE WHEN 2 * votes_for_one > votes THEN one ELSE other END                 AS chosen_digest,
+    CASE WHEN 2 * votes_for_one > votes THEN other ELSE one END                 AS rejected_digest,
     abs(2 * votes_for_one - votes) / votes                                      AS margin,
     CASE WHEN 2 * votes_for_one > votes THEN ids_for_one ELSE ids_for_other END AS choice_ids,
     CASE WHEN 2 * votes_for_one > votes THEN ids_for_other ELSE ids_for_one END AS outvoted_ids

@@ -1,0 +1,40 @@
+"""JSON that is not lines: one array of objects, or objects that span lines. DuckDB's reader streams it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch
+from galileu_pipeline.feedback.statements import sql
+
+
+def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
+    """The objects of the file; positions count them from 1.
+
+    Args:
+        path: plain or gzip (by its name).
+        layout: `array` or `unstructured`, as DuckDB calls them.
+
+    Raises:
+        InputError: the document breaks off or is not JSON; says at which object.
+    """
+    with duckdb.connect(config={"memory_limit": "512MB"}) as connection:
+        connection.execute("SET allowed_paths = [$path]", {"path": str(path)})
+        connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+        parameters = {"path": str(path), "layout": layout, "max_bytes": MAX_ROW_BYTES}
+        position = 1
+        try:
+            for batch in connection.sql(sql("read_json_objects"), params=parameters).to_arrow_reader(BATCH_ROWS):
+                positions = pa.array(range(position, position + batch.num_rows), pa.int64())
+                yield RowBatch(positions, batch.column(0))
+                position += batch.num_rows
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise InputError(f"{path} cannot be read as JSON: {_without_path(error, path)}") from error
+
+
+def _without_path(error: Exception, path: Path) -> str:
+    first_line = str(error).strip().splitlines()[0]
+    return first_line.replace(f' in file "{path}"', "").removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")

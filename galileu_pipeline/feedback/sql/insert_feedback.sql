@@ -1,6 +1,0 @@
--- New votes: each identity once, those already here passed over. Returns how many.
-INSERT INTO feedback BY NAME
-SELECT *
-FROM incoming
-ANTI JOIN feedback USING (feedback_id)
-QUALIFY row_number() OVER (PARTITION BY feedback_id ORDER BY position) = 1;

@@ -1,0 +1,5 @@
+-- The questions about which feedback came after a certain ingestion (variable `after`).
+CREATE OR REPLACE TEMP TABLE touched AS
+SELECT query_key FROM feedback WHERE ingestion > getvariable('after')
+UNION
+SELECT query_key FROM feedback_choices WHERE ingestion > getvariable('after');
