@@ -6,7 +6,7 @@ Results go to stdout (with --json as JSON), all else to stderr. Exit codes: 0 do
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import BaseModel
@@ -17,9 +17,10 @@ from rich.table import Table
 
 from galileu_pipeline import __version__
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import GalileuError
+from galileu_pipeline.errors import GalileuError, InputError
 from galileu_pipeline.lineage.artifacts import ArtifactStore
-from galileu_pipeline.profiles.schema import active_profile_name, load_profile
+from galileu_pipeline.markdown import printable
+from galileu_pipeline.profiles.schema import Profile, active_profile_name, load_profile
 from galileu_pipeline.summaries import ModelSummary, held_out_results, list_models
 
 app = typer.Typer(
@@ -92,6 +93,115 @@ def stats(as_json: AsJson = False) -> None:
         out.print(Markdown(markdown(analytics)))
 
 
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="SQLite, JSON lines, JSON or CSV, each also gzipped.")],
+    mapping: Annotated[
+        list[str], typer.Option("--map", metavar="FIELD=NAME", help="A field that has another name in the files.")
+    ] = [],  # noqa: B006 (Typer copies it)
+    as_json: AsJson = False,
+) -> None:
+    """Bring feedback in from files. The same file twice adds nothing; if one file cannot be read, none is imported."""
+    from galileu_pipeline.feedback.ingestion import IngestionReport
+    from galileu_pipeline.feedback.stages import import_files
+    from galileu_pipeline.feedback.warehouse import Warehouse
+
+    data = DataFolder.from_environment()
+    with err.status("importing"):
+        reports = import_files(
+            Warehouse(data.warehouse), data, files, mapping=_mapping(mapping), repair_text=_profile().repair_text
+        )
+    if as_json:
+        _print_json(sum(reports.values(), IngestionReport()))
+        return
+    table = Table()
+    for column in ("file", "rows", "accepted", "duplicates", "quarantined"):
+        table.add_column(column, overflow="fold", justify="left" if column == "file" else "right")
+    for path, report in reports.items():
+        counts = (report.rows, report.accepted, report.duplicates, report.refused)
+        table.add_row(escape(_short(path)), *(f"{count:,}" for count in counts))
+    out.print(table)
+    for path, report in reports.items():
+        if report.quarantined:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.quarantined.items())
+            _tell(f"{_short(path)}: {reasons}. `galileu quarantine` lists them.")
+        if report.rows and not report.accepted and "missing_text" in report.quarantined:
+            _tell("If the file has other names for query and response, say so: --map query=NAME --map response=NAME")
+
+
+@app.command()
+def quarantine(
+    retry: Annotated[bool, typer.Option("--retry", help="Judge the rows again; those that pass leave.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to list.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The rows that were refused, and why; or judge them again, as after an update or with another profile."""
+    from galileu_pipeline.feedback.quarantine import read_quarantine
+    from galileu_pipeline.feedback.stages import retry_quarantine
+    from galileu_pipeline.feedback.warehouse import Warehouse
+
+    data = DataFolder.from_environment()
+    warehouse = Warehouse(data.warehouse)
+    if retry:
+        report = retry_quarantine(warehouse, data, repair_text=_profile().repair_text)
+        if as_json:
+            _print_json(report)
+        else:
+            out.print(f"{report.rows:,} judged again: {report.accepted:,} accepted, {report.refused:,} refused.")
+        return
+    with warehouse.open() as connection:
+        found = read_quarantine(connection, limit)
+    if as_json:
+        _print_json(found)
+        return
+    if not found.total:
+        err.print("The quarantine is empty.")
+        return
+    table = Table(title=f"{found.total:,} rows: " + ", ".join(f"{name} {n:,}" for name, n in found.by_reason.items()))
+    for column in ("source", "line or row", "reason", "what is wrong", "kept whole"):
+        table.add_column(column, overflow="fold")
+    for row in found.rows:
+        table.add_row(
+            escape(printable(row.source)),
+            str(row.position),
+            row.reason,
+            escape(printable(row.detail)),
+            "yes" if row.can_be_retried else "no",
+        )
+    out.print(table)
+
+
+@app.command()
+def export(
+    kind: Annotated[Literal["training", "pairs", "feedback"], typer.Argument(help="What to export.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="File ending in .jsonl, .json, .parquet or .csv.")],
+    min_rating: Annotated[float, typer.Option(min=1, max=5, help="Of training: least mean rating.")] = 4,
+    conversational: Annotated[
+        bool, typer.Option("--conversational", help="Texts as TRL's lists of messages, with the system prompt.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write feedback to a file: examples for SFT, preference pairs for DPO, or everything."""
+    from galileu_pipeline.feedback.exports import ExportSettings
+    from galileu_pipeline.feedback.exports import export as write
+    from galileu_pipeline.feedback.warehouse import Warehouse
+
+    profile = _profile()
+    settings = ExportSettings(
+        kind=kind,
+        pairing=profile.pairing,
+        min_rating=min_rating,
+        conversational=conversational,
+        system_prompt=profile.datasets.system_prompt,
+    )
+    with Warehouse(DataFolder.from_environment().warehouse).open() as connection:
+        rows = write(connection, output, settings)
+    if as_json:
+        print(json.dumps({"path": str(output), "kind": kind, "rows": rows}))
+    else:
+        out.print(f"{rows:,} rows in {_short(output.resolve())}", highlight=False, markup=False)
+
+
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """Every model, oldest first: what it is, how good, whether it is the current one."""
@@ -151,6 +261,23 @@ def doctor(as_json: AsJson = False) -> None:
                 out.print(f"          - {escape(line)}", highlight=False)
     if not diagnosis.healthy:
         raise typer.Exit(1)
+
+
+def _profile() -> Profile:
+    return load_profile(active_profile_name())
+
+
+def _mapping(options: list[str]) -> dict[str, str]:
+    """`FIELD=NAME` options as a mapping.
+
+    Raises:
+        InputError: one has no `=`.
+    """
+    pairs = [option.partition("=") for option in options]
+    for option, (field, _, name) in zip(options, pairs, strict=True):
+        if not (field and name):
+            raise InputError(f"--map {option} is not FIELD=NAME, such as query=pergunta.")
+    return {field: name for field, _, name in pairs}
 
 
 def _store() -> ArtifactStore:

@@ -63,9 +63,9 @@ def write_pairs(pairs: Iterable[pa.RecordBatch], system_prompt: str, folder: Pat
     with _SplitWriter(folder, _PAIR_SCHEMA) as writer:
         for split, rows in _by_split(pairs):
             columns = [
-                _prompts(system_prompt, rows["prompt"]),
-                _answers(rows["chosen"]),
-                _answers(rows["rejected"]),
+                prompt_column(system_prompt, rows["prompt"]),
+                answer_column(rows["chosen"]),
+                answer_column(rows["rejected"]),
                 rows["pair_id"],
             ]
             writer.write(split, columns)
@@ -80,7 +80,9 @@ def write_held_out_answers(answers: Iterable[pa.RecordBatch], system_prompt: str
     with TableWriter(folder / "answers.parquet", _ANSWER_SCHEMA) as writer:
         for split, rows in _by_split(answers):
             if split == "test":
-                writer.write([_prompts(system_prompt, rows["prompt"]), _answers(rows["response"]), rows["score"]])
+                writer.write(
+                    [prompt_column(system_prompt, rows["prompt"]), answer_column(rows["response"]), rows["score"]]
+                )
     return writer.rows
 
 
@@ -201,7 +203,7 @@ def _by_split(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, pa.Recor
             yield split, batch.filter(pc.equal(batch["split"], split))
 
 
-def _prompts(system_prompt: str, questions: pa.StringArray) -> pa.ListArray:
+def prompt_column(system_prompt: str, questions: pa.StringArray) -> pa.ListArray:
     """`conversation` of each question, as a column."""
     shape = [message["role"] for message in conversation(system_prompt, "")]
     contents = pa.concat_arrays([pa.array([system_prompt], pa.string()), questions])
@@ -210,7 +212,8 @@ def _prompts(system_prompt: str, questions: pa.StringArray) -> pa.ListArray:
     return _messages(np.tile(shape, len(questions)), contents.take(pa.array(places.ravel())), len(shape))
 
 
-def _answers(texts: pa.StringArray) -> pa.ListArray:
+def answer_column(texts: pa.StringArray) -> pa.ListArray:
+    """Each text as the one message of an assistant, as a column."""
     return _messages(np.full(len(texts), "assistant"), texts, 1)
 
 
@@ -226,4 +229,4 @@ def _example_columns(system_prompt: str, questions: pa.StringArray, answers: pa.
         hashlib.sha256(f"{question}\x1f{answer}".encode()).hexdigest()[:16]
         for question, answer in zip(questions.to_pylist(), answers.to_pylist(), strict=True)
     ]
-    return [_prompts(system_prompt, questions), _answers(answers), pa.array(ids, pa.string())]
+    return [prompt_column(system_prompt, questions), answer_column(answers), pa.array(ids, pa.string())]

@@ -215,13 +215,7 @@ class Ingestor:
     def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[_Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
         with duckdb.connect(config={"memory_limit": "512MB"}) as parser:
-            variables = {
-                "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
-                "max_text_chars": MAX_TEXT_CHARS,
-                "identity_secret": self._secret,
-            }
-            for variable, value in variables.items():
-                parser.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+            self._set_variables(parser, mapping)
 
             raw_rows = _Feed(parser, "raw_rows")
 
@@ -235,6 +229,17 @@ class Ingestor:
                     yield _Batch(batch.raw, self.preparer.prepare(batch.table))
 
             yield from _one_ahead(prepared())
+
+    def _set_variables(self, connection: duckdb.DuckDBPyConnection, mapping: Mapping[str, str]) -> None:
+        """What parse_rows.sql and select_refused.sql ask for."""
+        variables = {
+            "fields": list(FIELDS),
+            "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
+            "max_text_chars": MAX_TEXT_CHARS,
+            "identity_secret": self._secret,
+        }
+        for name, value in variables.items():
+            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
     def _judge(self, rows: pa.Table) -> None:
         """Let the view `judged_rows` show prepared rows."""
@@ -256,9 +261,7 @@ class Ingestor:
         self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str]
     ) -> Counter[str]:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
-        self.connection.execute("SET VARIABLE identity_secret = $value", {"value": self._secret})
-        for field in ("user_id", "session_id"):
-            self.connection.execute(f"SET VARIABLE {field}_name = $value", {"value": mapping.get(field, field)})
+        self._set_variables(self.connection, mapping)
         self._raw_rows.put(_numbered(batch))
         return self._quarantine(source, now, self.connection.sql(sql("select_refused")).to_arrow_table())
 
@@ -268,8 +271,8 @@ class Ingestor:
                 "position": row.position,
                 "reason": row.reason.value,
                 "detail": row.detail,
-                "raw": row.raw,
-                "row_digest": self._digest(row.raw or row.detail)[:32],
+                "raw": None,
+                "row_digest": self._digest(row.content or row.detail)[:32],
             }
             for row in unread
         ]
@@ -292,7 +295,7 @@ class Ingestor:
         """Position and digest of the last row of the last batch."""
         if len(last.positions) and last.positions[-1].as_py() == last.last_position:
             return last.last_position, self._digest(last.rows[-1].as_py())
-        return last.last_position, self._digest(last.refused[-1].raw or "")
+        return last.last_position, self._digest(last.refused[-1].content)
 
     def _record(
         self,

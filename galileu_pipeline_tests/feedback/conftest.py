@@ -6,9 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from galileu_pipeline.data_folder import PROJECT_ROOT
+from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor
+from galileu_pipeline.feedback.preparation import RowPreparer
+from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.sources.files import FeedbackFile
+from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
 
 Row = dict[str, object]
+
+# Not part of the project; the tests that need them are skipped where they are not beside it.
+SHARED_DATA = PROJECT_ROOT.parent / "shared" / "data"
+REAL_RATINGS = SHARED_DATA / "feedbackqa_dev.jsonl.gz"
+NAUGHTY_STRINGS = SHARED_DATA / "blns.json"
+needs_real_ratings = pytest.mark.skipif(
+    not REAL_RATINGS.is_file(), reason="the real ratings are not beside the project"
+)
+needs_naughty_strings = pytest.mark.skipif(
+    not NAUGHTY_STRINGS.is_file(), reason="the Big List of Naughty Strings is not beside the project"
+)
+
+PSEUDONYMS = Pseudonyms(b"a key for tests" * 3)
 
 GUIDE_SCHEMA = """
 CREATE TABLE feedback (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp TEXT, session_id TEXT, query TEXT, response TEXT,
@@ -37,6 +57,21 @@ class ChatbotFile:
             for row in rows:
                 places = ", ".join("?" * len(row))
                 connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
+
+
+def preparer(repair: bool = True) -> RowPreparer:
+    return RowPreparer(TextCleaner(repair), PSEUDONYMS)
+
+
+def ingest(warehouse: Warehouse, path: Path) -> IngestionReport:
+    """What is new in the chatbot's file."""
+    with warehouse.open() as connection:
+        return Ingestor(connection, preparer()).sqlite(SqliteFeedback(path))
+
+
+def import_file(warehouse: Warehouse, path: Path, **mapping: str) -> IngestionReport:
+    with warehouse.open() as connection:
+        return Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping)
 
 
 @pytest.fixture

@@ -50,6 +50,9 @@ class Votes:
             "feedback_id": f"f{self.position:04}",
             "source": "test",
             "position": self.position,
+            "ingestion": 1,
+            "row_digest": "",
+            "response_digest": response,
             "user_id": user,
             "query": query,
             "query_key": query.casefold(),
@@ -68,8 +71,9 @@ def votes(connection: duckdb.DuckDBPyConnection) -> Votes:
 
 def add_choice(connection: duckdb.DuckDBPyConnection, query: str, user: str, at: datetime | None = None) -> None:
     connection.execute(
-        "INSERT INTO feedback_choices (feedback_id, source, position, occurred_at, user_id, query, query_key, chosen, "
-        "rejected) VALUES (?, 'test', 1, ?, ?, ?, ?, 'better', 'worse')",
+        "INSERT INTO feedback_choices (feedback_id, source, position, ingestion, row_digest, occurred_at, user_id, "
+        "query, query_key, chosen, rejected, chosen_digest, rejected_digest) "
+        "VALUES (?, 'test', 1, 1, '', ?, ?, ?, ?, 'better', 'worse', 'better', 'worse')",
         [f"c-{query}-{user}", at, user, query, query.casefold()],
     )
 

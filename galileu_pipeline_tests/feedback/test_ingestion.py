@@ -11,19 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galileu_pipeline.errors import InputError, WarehouseBusyError
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.ingestion import IngestionReport, content_digest, ingest_sqlite, ledger
-from galileu_pipeline.feedback.sqlite_source import SqliteFeedback
+from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger
+from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, ingest, preparer
 
 GOOD: Row = {"timestamp": "2026-08-03T12:00:00Z", "query": "Quem é você?", "response": "Galileu.", "rating": 5}
 CHOICE: Row = {"query": "Quem é você?", "response_chosen": "Galileu.", "response_rejected": "Ninguém."}
-
-
-def ingest(warehouse: Warehouse, path: Path) -> IngestionReport:
-    with warehouse.open() as connection:
-        return ingest_sqlite(connection, SqliteFeedback(path), TextCleaner())
 
 
 def rows(warehouse: Warehouse, statement: str) -> list[Any]:
@@ -66,7 +60,7 @@ def test_a_bad_row_is_kept_with_its_reason(
 ) -> None:
     chatbot.votes(GOOD, {**GOOD, **change})
     report = ingest(warehouse, chatbot.path)
-    assert (report.accepted, report.quarantined, report.reasons) == (1, 1, {reason: 1})
+    assert (report.rows, report.accepted, report.quarantined) == (2, 1, {reason: 1})
     assert rows(warehouse, "SELECT reason, source, position FROM feedback_quarantine") == [
         (reason, "feedback.db:feedback", 2)
     ]
@@ -77,12 +71,12 @@ def test_text_that_is_not_utf8_does_not_stop_the_rest(chatbot: ChatbotFile, ware
         connection.execute("INSERT INTO feedback (query, response, rating) VALUES ('q', CAST(x'e9ff' AS TEXT), 5)")
     chatbot.votes(GOOD)
     report = ingest(warehouse, chatbot.path)
-    assert (report.accepted, report.reasons) == (1, {"invalid_utf8": 1})
+    assert (report.accepted, report.quarantined) == (1, {"invalid_utf8": 1})
 
 
 def test_a_choice_between_equal_answers_is_refused(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
     chatbot.choices(CHOICE, {**CHOICE, "response_rejected": " Galileu.\n"})
-    assert ingest(warehouse, chatbot.path).reasons == {"same_responses": 1}
+    assert ingest(warehouse, chatbot.path).quarantined == {"same_responses": 1}
 
 
 def test_a_vote_with_broken_metadata_is_kept(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
@@ -93,10 +87,10 @@ def test_a_vote_with_broken_metadata_is_kept(chatbot: ChatbotFile, warehouse: Wa
 
 def test_only_new_rows_are_read(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
     chatbot.votes(GOOD)
-    assert ingest(warehouse, chatbot.path).rows_in == 1
-    assert ingest(warehouse, chatbot.path).rows_in == 0
+    assert ingest(warehouse, chatbot.path).rows == 1
+    assert ingest(warehouse, chatbot.path).rows == 0
     chatbot.votes({**GOOD, "rating": 1})
-    assert ingest(warehouse, chatbot.path).rows_in == 1
+    assert ingest(warehouse, chatbot.path).rows == 1
 
 
 def test_what_a_duplicate_is(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
@@ -117,7 +111,7 @@ def test_a_replaced_file_is_read_again_and_known_rows_are_duplicates(
     replacement = ChatbotFile(tmp_path / "feedback.db")
     replacement.votes({**GOOD, "rating": 3}, {**GOOD, "rating": 4}, GOOD)
     report = ingest(warehouse, replacement.path)
-    assert (report.rows_in, report.accepted, report.duplicates) == (3, 2, 1)
+    assert (report.rows, report.accepted, report.duplicates) == (3, 2, 1)
 
 
 def test_a_failure_leaves_the_warehouse_as_it_was(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
@@ -125,7 +119,7 @@ def test_a_failure_leaves_the_warehouse_as_it_was(chatbot: ChatbotFile, warehous
 
     def fail_halfway() -> None:
         with warehouse.open() as connection:
-            ingest_sqlite(connection, SqliteFeedback(chatbot.path), TextCleaner())
+            Ingestor(connection, preparer()).sqlite(SqliteFeedback(chatbot.path))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -179,7 +173,7 @@ def test_rows_in_are_accepted_quarantined_or_duplicates(batches: list[list[Row]]
             total += ingest(warehouse, chatbot.path)
         with warehouse.open() as connection:
             counts, piecemeal = ledger(connection), content_digest(connection)
-        assert counts["rows_in"] == sum(map(len, batches)) == total.rows_in
+        assert counts["rows_in"] == sum(map(len, batches)) == total.rows
         assert counts["rows_in"] == counts["accepted"] + counts["quarantined"] + counts["duplicates"]
         at_once = Warehouse(Path(folder) / "y.duckdb")
         ingest(at_once, chatbot.path)

@@ -15,12 +15,12 @@ MAX_ROW_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row that could not be made JSON text."""
+    """A row that could not be made JSON text. `content` tells it from others; who is in it cannot be told."""
 
     position: int
     reason: Reason
     detail: str
-    raw: str | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ CREATE TABLE IF NOT EXISTS feedback_quarantine (
     position       BIGINT  NOT NULL,
     reason         VARCHAR NOT NULL,    -- a code of feedback/reasons.py
     detail         VARCHAR NOT NULL,    -- for people: which column, which value
-    raw            VARCHAR,             -- the row as JSON; NULL where it could not be read as such
+    raw            VARCHAR,             -- the row's fields as JSON; NULL where it could not be read as such
     quarantined_at TIMESTAMP NOT NULL
 );
 

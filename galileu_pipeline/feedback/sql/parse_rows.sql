@@ -50,8 +50,8 @@ named AS (
         type[15]                                           AS documents_type,
         type[16]                                           AS metadata_type,
         CASE
-            WHEN type[6] IS NOT NULL OR type[7] IS NOT NULL THEN 'comparison'
-            WHEN type[4] IS NOT NULL OR type[5] IS NOT NULL THEN 'choice'
+            WHEN type[6] <> 'NULL' OR type[7] <> 'NULL' THEN 'comparison'
+            WHEN type[4] <> 'NULL' OR type[5] <> 'NULL' THEN 'choice'
             ELSE 'vote'
         END                                                AS kind,
         -- Ratings may have a decimal comma; times are ISO 8601, seconds or milliseconds since 1970, or Brazilian dates.

@@ -1,14 +1,17 @@
--- The refused rows of a batch, without the ids of people. A row that is not JSON is not kept: who is in it cannot be
--- told, and nothing but its file can mend it.
+-- The refused rows of a batch under the fields' own names, without the ids of people. A row that is not JSON is not
+-- kept: who is in it cannot be told, and nothing but its file can mend it.
+-- Variables: fields, paths (as for parse_rows.sql); identity_secret.
 SELECT
     judged_rows.position,
-    fault[1]                                                                     AS reason,
-    fault[2]                                                                     AS detail,
+    fault[1] AS reason,
+    fault[2] AS detail,
     CASE
         WHEN fault[1] <> 'invalid_json'
-        THEN json_merge_patch(row, json_object(
-            getvariable('user_id_name'), user_id, getvariable('session_id_name'), session_id))::VARCHAR
-    END                                                                          AS raw,
+        THEN json_merge_patch(
+            to_json(map(getvariable('fields'), json_extract(row, getvariable('paths')))),
+            json_object('user_id', user_id, 'session_id', session_id)
+        )::VARCHAR
+    END AS raw,
     left(sha256(getvariable('identity_secret') || rtrim(row, chr(13) || chr(10))), 32) AS row_digest
 FROM judged_rows
 JOIN raw_rows USING (ordinal)

@@ -1,0 +1,3 @@
+SELECT prompt, chosen, rejected, margin, origin, split
+FROM preference_pairs
+ORDER BY query_key, pair_id;
