@@ -4,6 +4,7 @@ Results go to stdout (with --json as JSON), all else to stderr. Exit codes: 0 do
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -236,6 +237,54 @@ def generate(
         _print_json({"model": used, "prompt": prompt, "answer": text})
     else:
         out.print(text, markup=False, highlight=False)
+
+
+@app.command()
+def chat(
+    model: Annotated[str | None, typer.Option(help="Serve this model instead of the champion.")] = None,
+    against: Annotated[str | None, typer.Option(help="Side by side, compare with this model.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; another than this machine's needs a login.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 7860,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 256,
+    answers_per_minute: Annotated[int, typer.Option(min=1, help="A person may have at most.")] = 20,
+    votes_per_minute: Annotated[int, typer.Option(min=1, help="A person may give at most.")] = 120,
+) -> None:
+    """Chat with the model in service in the browser, and rate what it says."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    from galileu_pipeline.chat.serve import (
+        launch,
+        login_from_environment,
+        require_free_port,
+        require_safe_address,
+    )
+    from galileu_pipeline.chat.serving import rival_model, served_model
+
+    store, login = _store(), login_from_environment()
+    require_safe_address(host, login)
+    require_free_port(host, port)
+    rival_model(store, served_model(store, model), against)  # a wrong name is told before the page opens
+    try:
+        from galileu_pipeline.chat.app import Chat, ChatSettings, build_app, translations
+    except ModuleNotFoundError as error:
+        raise GalileuError(
+            f"{error.name} is not installed; the chat needs it: pip install -c constraints.txt -e '.[chat]'"
+        ) from error
+    from galileu_pipeline.feedback.collector import FeedbackCollector
+    from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+
+    pseudonyms = Pseudonyms.of_folder(store.data)
+    settings = ChatSettings(model, against, max_new_tokens, answers_per_minute, votes_per_minute)
+    page = Chat(store, FeedbackCollector(store.data.feedback_db, pseudonyms), settings)
+    i18n = translations()
+    ui = build_app(page, i18n, pseudonyms.secret("browser state"))
+    launch(ui, i18n, host, port, login)
+    _tell(f"The chat is on http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C stops it)")
+    try:
+        ui.block_thread()
+    except KeyboardInterrupt:
+        ui.close(verbose=False)
 
 
 @app.command()

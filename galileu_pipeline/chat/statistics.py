@@ -1,0 +1,37 @@
+"""The statistics tab: what was collected, as a line and three plots."""
+
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from galileu_pipeline.chat.texts import Language, say
+
+
+def show(stats: dict[str, Any], language: Language) -> tuple[str, gr.BarPlot, gr.BarPlot, gr.BarPlot]:
+    """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`."""
+    day, count, rating, verdict = (say(language, key) for key in ("day", "count", "ratings", "verdict"))
+    average = stats["average_rating"]
+    written = "–" if average is None else f"{average:.2f}"
+    summary = say(language, "summary", **stats, average=written.replace(".", ",") if language == "pt" else written)
+    days = pd.DataFrame(
+        [(when, votes + comparisons) for when, votes, comparisons in stats["by_day"]], columns=[day, count]
+    )
+    ratings = pd.DataFrame(
+        [(str(value), votes) for value, votes in stats["rating_distribution"].items()], columns=[rating, count]
+    )
+    verdicts = pd.DataFrame(
+        [(say(language, f"verdict_{name}"), votes) for name, votes in stats["verdicts"].items()],
+        columns=[verdict, count],
+    )
+    return (
+        summary,
+        gr.BarPlot(days, x=day, y=count, y_lim=_from_zero(days[count])),
+        gr.BarPlot(ratings, x=rating, y=count, y_lim=_from_zero(ratings[count])),
+        gr.BarPlot(verdicts, x=verdict, y=count, y_lim=_from_zero(verdicts[count]), sort=list(verdicts[verdict])),
+    )
+
+
+def _from_zero(counts: pd.Series) -> list[float | None]:
+    """An axis from 0 to the highest count, or to 1 where there is nothing yet."""
+    return [0, max(1, counts.max() if len(counts) else 0)]
