@@ -54,7 +54,7 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
         raise InputError(f"{path}: the format is told by the ending; use one of {', '.join(_WRITERS)}.")
     if settings.conversational and (settings.kind == "feedback" or path.suffix.lower() == ".csv"):
         raise InputError(
-            "Lists of messages need --conversational with training or pairs, and .jsonl, .json or .parquet."
+            "Messages are for training and pairs, in .jsonl, .json or .parquet; leave out --conversational."
         )
     batches = _batches(connection, settings)
     rows = 0
