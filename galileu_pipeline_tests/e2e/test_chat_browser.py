@@ -1,0 +1,240 @@
+"""The chat as people use it: a real browser, a real model, and every click looked for in SQLite."""
+
+import json
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galileu_pipeline_tests.e2e.conftest import INHERITED, ROOT, Sandbox, make_sandbox
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on PATH (Debian: apt-get install chromium)"),
+]
+
+PATIENCE_MS = 120_000  # the model is loaded with the first question
+XSS = """Quem é <img src=x onerror="window.hurt=1"><script>window.hurt=1</script> você?"""
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+class RunningChat:
+    """`galileu chat` on a free port, over a copy of the demonstrated data folder."""
+
+    def __init__(self, box: Sandbox, *options: str, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.box = box
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("galileu")), "chat", "--port", str(self.port), *options],
+            cwd=ROOT,
+            env={**INHERITED, **box.environment, "OMP_NUM_THREADS": "1", **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if "The chat is on" in line:
+                break
+        else:
+            raise AssertionError("the chat did not start")
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        with sqlite3.connect(self.box.data / "feedback" / "feedback.db") as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(statement)]
+
+
+@pytest.fixture(scope="module")
+def chat(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChat]:
+    box = make_sandbox(tmp_path_factory.mktemp("chat"))
+    shutil.copytree(demonstrated.data, box.data)
+    (box.data / "feedback" / "feedback.db").unlink()
+    running = RunningChat(box, "--max-new-tokens", "24")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    with playwright.sync_playwright() as engine:
+        started = engine.chromium.launch(executable_path=BROWSER, args=quiet)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport=DESKTOP, locale="pt-BR")
+    context.set_default_timeout(PATIENCE_MS)
+    playwright.expect.set_options(timeout=PATIENCE_MS)
+    yield context.new_page()
+    context.close()
+
+
+def ask(page: Any, question: str) -> None:
+    """Ask, and wait until the answer is whole: then it can be rated, and the rating is empty again."""
+    answers = page.locator("#chat .bot.message")
+    before = answers.count()
+    page.locator("#question textarea").fill(question)
+    page.locator("#send").click()
+    playwright.expect(answers).to_have_count(before + 1)
+    playwright.expect(page.locator("#chat [aria-label='Gostei'], #chat [aria-label='Like']").last).to_be_visible()
+    playwright.expect(page.locator("#question textarea")).to_have_value("")
+
+
+def stored(page: Any) -> None:
+    """Wait for the confirmation, and take it away."""
+    toast = page.get_by_text(re.compile("Sua avaliação foi guardada|Your feedback is stored")).last
+    playwright.expect(toast).to_be_visible()
+    page.locator(".toast-close").last.click()
+    playwright.expect(page.locator(".toast-close")).to_have_count(0)
+
+
+def test_every_click_is_found_in_sqlite(page: Any, chat: RunningChat) -> None:
+    page.goto(chat.url)
+    playwright.expect(page.locator("#served")).to_contain_text("base_model-")
+    ask(page, "Quem é você?")
+    page.locator("#chat [aria-label='Gostei']").last.click()
+    stored(page)
+    page.locator("#rating input[type=radio]").nth(3).click()
+    stored(page)
+    page.locator("#comment textarea").fill("Muito bom, mas curto.")
+    page.locator("#send-comment").click()
+    stored(page)
+    playwright.expect(page.locator("#comment textarea")).to_have_value("")
+    page.locator("#correction textarea").fill("Sou Galileu Galilei, de Pisa.")
+    page.locator("#send-correction").click()
+    stored(page)
+
+    votes = chat.rows("SELECT * FROM feedback ORDER BY id")
+    assert [(vote["thumbs_up"], vote["rating"], vote["comment"]) for vote in votes] == [
+        (1, None, None),
+        (1, 4, None),
+        (1, 4, "Muito bom, mas curto."),
+    ]
+    assert {vote["query"] for vote in votes} == {"Quem é você?"}
+    assert len({vote["user_id"] for vote in votes}) == 1
+    assert all(vote["user_id"].startswith("person-") for vote in votes)
+    assert json.loads(votes[0]["metadata"])["model"].startswith("base_model-")
+    (correction,) = chat.rows("SELECT * FROM preference_pairs WHERE reason = 'correction'")
+    assert correction["response_chosen"] == "Sou Galileu Galilei, de Pisa."
+    assert correction["response_rejected"] == votes[0]["response"]
+
+
+def test_side_by_side_shows_the_models_only_after_the_vote(page: Any, chat: RunningChat) -> None:
+    page.goto(chat.url)
+    page.get_by_role("tab", name="Lado a lado").click()
+    for verdict, question in (("left", "O que é a Lua?"), ("tie", "O que é o Sol?"), ("both_bad", "O que é Vênus?")):
+        page.locator("#compare-question textarea").fill(question)
+        page.locator("#compare-ask").click()
+        playwright.expect(page.locator(f"#vote-{verdict}")).to_be_enabled()
+        answers = [page.locator(f"#{side}-answer textarea").input_value() for side in ("left", "right")]
+        assert "dpo_model" not in page.content()
+        page.locator(f"#vote-{verdict}").click()
+        playwright.expect(page.locator("#revealed")).to_contain_text("dpo_model-")
+        playwright.expect(page.locator(f"#vote-{verdict}")).to_be_disabled()
+        stored(page)
+        (vote,) = chat.rows(f"SELECT * FROM comparisons WHERE verdict = '{verdict}'")
+        assert (vote["query"], vote["response_left"], vote["response_right"]) == (question, *answers)
+        assert {vote["model_left"].split("-")[0], vote["model_right"].split("-")[0]} == {"base_model", "dpo_model"}
+    (preference,) = chat.rows("SELECT * FROM preference_pairs WHERE query = 'O que é a Lua?'")
+    (left,) = chat.rows("SELECT * FROM comparisons WHERE verdict = 'left'")
+    assert (preference["response_chosen"], preference["response_rejected"]) == (
+        left["response_left"],
+        left["response_right"],
+    )
+
+
+def test_what_people_write_is_never_markup(page: Any, chat: RunningChat) -> None:
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]) if request.url.startswith("http") else None)
+    page.goto(chat.url)
+    ask(page, XSS)
+    playwright.expect(page.locator("#chat .user.message")).to_contain_text("<script>window.hurt=1</script>")
+    assert page.locator("#chat .message img[src=x]").count() == 0
+    page.locator("#comment textarea").fill(XSS)
+    page.locator("#send-comment").click()
+    stored(page)
+    page.get_by_role("tab", name="Estatísticas").click()
+    playwright.expect(page.locator("#summary")).to_contain_text("comentários")
+    assert page.evaluate("window.hurt") is None
+    assert hosts == {f"127.0.0.1:{chat.port}"}
+    assert XSS in {vote["query"] for vote in chat.rows("SELECT query FROM feedback")}
+
+
+def test_a_browser_in_english_on_a_phone(browser: Any, chat: RunningChat) -> None:
+    context = browser.new_context(viewport=PHONE, locale="en-US")
+    page = context.new_page()
+    page.goto(chat.url)
+    playwright.expect(page.locator("#send")).to_have_text("Send")
+    playwright.expect(page.get_by_role("tab", name="Side by side")).to_be_visible()
+    page.locator("#rating input[type=radio]").first.click()
+    playwright.expect(page.get_by_text("There is no answer to rate yet.")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    context.close()
+
+
+def test_uploads_other_hosts_and_the_list_of_calls_are_closed(chat: RunningChat) -> None:
+    import urllib.error
+    import urllib.request
+
+    def status(path: str, **options: Any) -> int:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(chat.url + path, **options)) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert status("/") == 200
+    assert status("/gradio_api/upload", data=b"x", method="POST") == 403
+    assert status("/", headers={"Host": "evil.example"}) == 400
+    with urllib.request.urlopen(chat.url + "/gradio_api/info") as answer:
+        assert json.load(answer)["named_endpoints"] == {}
+
+
+def test_with_a_login_nobody_else_comes_in(
+    demonstrated: Sandbox, browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    box = make_sandbox(tmp_path_factory.mktemp("login"))
+    shutil.copytree(demonstrated.data, box.data)
+    running = RunningChat(box, GALILEU_CHAT_LOGIN="ana:uma senha longa")
+    try:
+        context = browser.new_context(locale="pt-BR")
+        page = context.new_page()
+        page.goto(running.url)
+        assert page.locator("#question").count() == 0
+        page.locator("input").first.fill("ana")
+        page.locator("input[type=password]").fill("uma senha longa")
+        page.get_by_role("button").last.click()
+        playwright.expect(page.locator("#question")).to_be_visible()
+        context.close()
+    finally:
+        running.stop()
+
+
+def test_refusals_at_the_start(sandbox: Sandbox, demonstrated: Sandbox) -> None:
+    outside = demonstrated.galileu("chat", "--host", "0.0.0.0")
+    assert outside.returncode == 2
+    assert "GALILEU_CHAT_LOGIN" in outside.stderr
+    empty = sandbox.galileu("chat")
+    assert empty.returncode == 1
+    assert "`base_model` has not been materialized" in empty.stderr
+    assert demonstrated.galileu("chat", "--model", "reward_model").returncode == 2
