@@ -25,7 +25,8 @@ _BUTTONS: tuple[Verdict, ...] = ("left", "tie", "both_bad", "right")
 _EVENT: dict[str, Any] = {"api_visibility": "private"}
 
 CSS = """
-.gradio-container { max-width: 60rem !important; margin: 0 auto !important; }
+.gradio-container { width: 100%; max-width: min(60rem, 100vw) !important; margin: 0 auto !important; }
+.gradio-container > .main { max-width: 100% !important; box-sizing: border-box; }
 #rating .wrap { flex-wrap: nowrap; gap: 0.4rem; }
 #rating label { padding: 0.5rem 0.6rem; }
 #chat { min-height: 20rem; height: 52vh !important; }

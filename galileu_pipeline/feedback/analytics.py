@@ -24,10 +24,12 @@ class Totals(_Frozen):
     """How much feedback there is, in rows unless said otherwise."""
 
     votes: int = Field(description="rows of `feedback`: ratings, thumbs and comments")
-    ratings: int = Field(description="votes with a rating")
-    thumbs: int = Field(description="votes with a thumb")
-    comments: int = Field(description="votes with a comment")
-    choices: int = Field(description="side-by-side choices")
+    ratings: int = Field(description="standing votes (the last of a person on an answer) with a rating")
+    thumbs: int = Field(description="standing votes with a thumb")
+    comments: int = Field(description="standing votes with a comment")
+    choices: int = Field(description="one answer preferred to another: decided side by side, or corrected")
+    corrections: int = Field(description="choices of a better answer that a person wrote")
+    comparisons: int = Field(description="votes between two answers side by side, ties among them")
     raters: int = Field(description="people known by user id, or else by session id")
     questions: int = Field(description="different questions (query keys)")
     answers: int = Field(description="different answers: pairs of query key and response")
@@ -114,6 +116,18 @@ class ComplaintWord(_Frozen):
     comments: int = Field(description="comments of votes with a score below 0.5 in which it stands")
 
 
+class Duel(_Frozen):
+    """Two models side by side."""
+
+    model: str = Field(description="id of one model; untrusted text")
+    rival: str = Field(description="id of the other; untrusted text")
+    votes: int
+    won: int = Field(description="votes for `model`")
+    lost: int = Field(description="votes for `rival`")
+    ties: int
+    both_bad: int
+
+
 class FeedbackAnalytics(_Frozen):
     """All analytics of the feedback at one moment. Every sequence has a fixed order."""
 
@@ -132,6 +146,8 @@ class FeedbackAnalytics(_Frozen):
         "votes at the end, by mean score"
     )
     complaint_words: tuple[ComplaintWord, ...] = Field(description="most frequent first")
+    duels: tuple[Duel, ...] = Field(description="models side by side, most votes first")
+    masked_by_kind: dict[str, int] = Field(description="personal identifiers masked in texts, most frequent first")
 
 
 def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int = 10) -> FeedbackAnalytics:
@@ -168,6 +184,8 @@ def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int 
         worst_questions=tuple(WorstQuestion(**row) for row in view("worst_questions", top)),
         raters=tuple(Rater(**row) for row in _rows(connection.sql(sql("select_extreme_raters")))),
         complaint_words=tuple(ComplaintWord(**row) for row in view("complaint_words", top)),
+        duels=tuple(Duel(**row) for row in view("duels", top)),
+        masked_by_kind={row["kind"]: row["found"] for row in view("masked")},
     )
 
 

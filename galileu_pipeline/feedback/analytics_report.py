@@ -65,6 +65,16 @@ def markdown(analytics: FeedbackAnalytics) -> str:
                 for row in analytics.raters
             ),
         ),
+        "Models side by side": table(
+            ("model", "against", "votes", "won", "lost", "ties", "both bad"),
+            (
+                (escape(duel.model), escape(duel.rival), duel.votes, duel.won, duel.lost, duel.ties, duel.both_bad)
+                for duel in analytics.duels
+            ),
+        ),
+        "Personal data masked": table(
+            ("kind", "found"), ((escape(kind), found) for kind, found in analytics.masked_by_kind.items())
+        ),
         "Words in complaints": table(
             ("word", "comments"), ((escape(row.word), row.comments) for row in analytics.complaint_words)
         ),

@@ -339,7 +339,8 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email: how many}."""
-    return dict(connection.execute(sql("count_masked")).fetchall())
+    connection.execute(sql("create_analytics_views"))
+    return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
 
 
 def _numbered(batch: RowBatch) -> pa.Table:

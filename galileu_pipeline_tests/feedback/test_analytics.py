@@ -392,3 +392,37 @@ def test_pictures(connection: duckdb.DuckDBPyConnection, votes: Votes) -> None:
         image = Image.open(BytesIO(picture))
         assert image.width == 800
         assert "Software" not in image.info
+
+
+def test_votes_side_by_side_and_corrections(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = [("base", "dpo", "left"), ("dpo", "base", "left"), ("dpo", "base", "left"), ("base", "dpo", "tie")]
+    for number, (left, right, verdict) in enumerate([*rows, ("base", "dpo", "both_bad"), ("dpo", "dpo", "left")]):
+        connection.execute(
+            "INSERT INTO feedback_comparisons (feedback_id, source, position, ingestion, row_digest, query, query_key, "
+            "response_left, response_right, model_left, model_right, verdict, masked) "
+            "VALUES (?, 'test', 1, 1, '', 'q', 'q', 'a', 'b', ?, ?, ?, MAP {'cpf': 2})",
+            [str(number), left, right, verdict],
+        )
+    add_choice(connection, "q", "ana")
+    connection.execute("UPDATE feedback_choices SET reason = 'correction'")
+
+    analytics = analyse(connection)
+
+    (duel,) = analytics.duels
+    assert (duel.model, duel.rival, duel.votes) == ("base", "dpo", 5)
+    assert (duel.won, duel.lost, duel.ties, duel.both_bad) == (1, 2, 1, 1)
+    assert (analytics.totals.comparisons, analytics.totals.corrections) == (6, 1)
+    assert analytics.masked_by_kind == {"cpf": 12}
+    assert "Models side by side" in markdown(analytics)
+
+
+def test_a_changed_vote_counts_once(connection: duckdb.DuckDBPyConnection, votes: Votes) -> None:
+    votes.add(user="ana", thumbs_up=False, occurred_at=datetime(2026, 3, 1, 10))
+    votes.add(user="ana", thumbs_up=True, rating=4, occurred_at=datetime(2026, 3, 1, 11))
+    votes.add(user="ana", thumbs_up=True, rating=4, comment="boa", occurred_at=datetime(2026, 3, 1, 12))
+
+    analytics = analyse(connection)
+
+    assert (analytics.totals.votes, analytics.totals.ratings, analytics.totals.comments) == (3, 1, 1)
+    assert (analytics.thumbs.up, analytics.thumbs.down) == (1, 0)
+    assert [bar.ratings for bar in analytics.rating_distribution] == [0, 0, 0, 1, 0]

@@ -11,6 +11,16 @@ CREATE OR REPLACE MACRO analytics_wilson_lower(hits, trials) AS
         )
     ) / (1 + pow(1.959963984540054, 2) / trials);
 
+-- The votes that stand: a rater's last vote on an answer, whatever it says. Votes of nobody known all stand.
+CREATE OR REPLACE VIEW analytics_standing AS
+SELECT coalesce(user_id, session_id) AS rater, query_key, response, rating, thumbs_up, score, comment
+FROM feedback
+QUALIFY coalesce(user_id, session_id) IS NULL
+    OR row_number() OVER (
+        PARTITION BY coalesce(user_id, session_id), query_key, response_digest
+        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+    ) = 1;
+
 -- The scored votes that count: a rater's last vote on an answer replaces the earlier ones. Votes of nobody known all
 -- count.
 CREATE OR REPLACE VIEW analytics_votes AS
@@ -42,10 +52,12 @@ WITH answers AS (
 )
 SELECT
     count(*) FILTER (NOT is_choice)                     AS votes,
-    count(rating)                                       AS ratings,
-    (SELECT count(thumbs_up) FROM feedback)             AS thumbs,
-    (SELECT count(nullif(comment, '')) FROM feedback)   AS comments,
+    (SELECT count(rating) FROM analytics_standing)      AS ratings,
+    (SELECT count(thumbs_up) FROM analytics_standing)   AS thumbs,
+    (SELECT count(comment) FROM analytics_standing)     AS comments,
     count(*) FILTER (is_choice)                         AS choices,
+    (SELECT count(*) FROM feedback_choices WHERE reason = 'correction') AS corrections,
+    (SELECT count(*) FROM feedback_comparisons)         AS comparisons,
     count(DISTINCT rater)                               AS raters,
     count(DISTINCT query_key)                           AS questions,
     (SELECT count(*) FROM answers)                      AS answers,
@@ -79,13 +91,13 @@ SELECT
     count(*) FILTER (thumbs_up)                                 AS up,
     count(*) FILTER (NOT thumbs_up)                             AS down,
     count(*) FILTER (thumbs_up) / nullif(count(thumbs_up), 0)   AS share_up
-FROM feedback;
+FROM analytics_standing;
 
 -- Always five rows. A fractional rating counts for the nearest whole one, halves for the upper.
 CREATE OR REPLACE VIEW analytics_rating_distribution AS
-SELECT whole.rating, count(feedback.rating) AS ratings
+SELECT whole.rating, count(votes.rating) AS ratings
 FROM (SELECT unnest([1, 2, 3, 4, 5]) AS rating) AS whole
-LEFT JOIN feedback ON floor(feedback.rating + 0.5) = whole.rating
+LEFT JOIN analytics_standing AS votes ON floor(votes.rating + 0.5) = whole.rating
 GROUP BY whole.rating
 ORDER BY whole.rating;
 
@@ -211,7 +223,7 @@ FROM (
 CREATE OR REPLACE VIEW analytics_complaint_words AS
 WITH words AS (
     SELECT unnest(list_distinct(regexp_extract_all(lower(nfc_normalize(comment)), '[\p{L}\p{M}]{3,}'))) AS word
-    FROM feedback
+    FROM analytics_standing
     WHERE score < 0.5 AND comment IS NOT NULL
 )
 SELECT words.word, count(*) AS comments
@@ -219,3 +231,42 @@ FROM words
 ANTI JOIN analytics_stop_words AS stop ON stop.word = strip_accents(words.word)
 GROUP BY words.word
 ORDER BY comments DESC, words.word;
+
+-- Personal identifiers masked in texts, by kind.
+CREATE OR REPLACE VIEW analytics_masked AS
+SELECT entry.key AS kind, sum(entry.value)::BIGINT AS found
+FROM (
+    SELECT unnest(map_entries(masked)) AS entry FROM feedback WHERE masked IS NOT NULL
+    UNION ALL
+    SELECT unnest(map_entries(masked)) FROM feedback_choices WHERE masked IS NOT NULL
+    UNION ALL
+    SELECT unnest(map_entries(masked)) FROM feedback_comparisons WHERE masked IS NOT NULL
+)
+GROUP BY kind
+ORDER BY found DESC, kind;
+
+-- Two models side by side: how often each won, over all votes between them. A tie and "both bad" decide nothing.
+CREATE OR REPLACE VIEW analytics_duels AS
+WITH sides AS (
+    SELECT
+        least(model_left, model_right)    AS model,
+        greatest(model_left, model_right) AS rival,
+        CASE
+            WHEN verdict NOT IN ('left', 'right') THEN verdict
+            WHEN (verdict = 'left') = (model_left = least(model_left, model_right)) THEN 'won'
+            ELSE 'lost'
+        END AS outcome
+    FROM feedback_comparisons
+    WHERE model_left <> model_right
+)
+SELECT
+    model,
+    rival,
+    count(*)                                  AS votes,
+    count(*) FILTER (outcome = 'won')         AS won,
+    count(*) FILTER (outcome = 'lost')        AS lost,
+    count(*) FILTER (outcome = 'tie')         AS ties,
+    count(*) FILTER (outcome = 'both_bad')    AS both_bad
+FROM sides
+GROUP BY model, rival
+ORDER BY votes DESC, model, rival;
