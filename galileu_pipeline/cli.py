@@ -18,7 +18,8 @@ from rich.table import Table
 
 from galileu_pipeline import __version__
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import GalileuError, InputError
+from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
+from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.artifacts import ArtifactStore
 from galileu_pipeline.markdown import printable
 from galileu_pipeline.profiles.schema import Profile, active_profile_name, load_profile
@@ -201,6 +202,36 @@ def export(
         print(json.dumps({"path": str(output), "kind": kind, "rows": rows}))
     else:
         out.print(f"{rows:,} rows in {_short(output.resolve())}", highlight=False, markup=False)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Argument(metavar="OUT.html", help="The page to write.")],
+    language: Annotated[Literal["pt", "en"], typer.Option(help="Of the page.")] = "pt",
+    as_json: AsJson = False,
+) -> None:
+    """Write what the feedback says as one self-contained HTML page, to read and to send."""
+    from galileu_pipeline.feedback.report_page import feedback_page
+    from galileu_pipeline.feedback.stages import read_analytics
+
+    store = _store()
+    artifact = store.current("feedback_analytics")
+    try:
+        models = [(row.asset, str(row.accuracy), str(row.base_accuracy)) for row in held_out_results(store)]
+    except MissingArtifactError:
+        models = []
+    page = feedback_page(
+        read_analytics(artifact),
+        models,
+        artifact=artifact.id,
+        recorded_at=artifact.manifest.created_at,
+        language=language,
+    )
+    replace_file(output, page)
+    if as_json:
+        print(json.dumps({"path": str(output), "language": language}))
+    else:
+        out.print(_short(output.resolve()), markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -5,15 +5,15 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from galileu_pipeline.chat.texts import Language, say
+from galileu_pipeline.chat.texts import say
+from galileu_pipeline.languages import Language, number
 
 
 def show(stats: dict[str, Any], language: Language) -> tuple[str, gr.BarPlot, gr.BarPlot, gr.BarPlot]:
     """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`."""
     day, count, rating, verdict = (say(language, key) for key in ("day", "count", "ratings", "verdict"))
     average = stats["average_rating"]
-    written = "–" if average is None else f"{average:.2f}"
-    summary = say(language, "summary", **stats, average=written.replace(".", ",") if language == "pt" else written)
+    summary = say(language, "summary", **stats, average="–" if average is None else number(average, language, 2))
     days = pd.DataFrame(
         [(when, votes + comparisons) for when, votes, comparisons in stats["by_day"]], columns=[day, count]
     )

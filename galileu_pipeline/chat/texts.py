@@ -1,8 +1,6 @@
 """Every text of the chat, in Brazilian Portuguese and English."""
 
-from typing import Literal
-
-Language = Literal["pt", "en"]
+from galileu_pipeline.languages import Language
 
 _PT = {
     "title": "Galileu",

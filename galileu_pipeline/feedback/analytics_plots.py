@@ -17,6 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from galileu_pipeline.feedback.analytics import Day, FeedbackAnalytics
+from galileu_pipeline.feedback.analytics_texts import TEXTS, Texts
+from galileu_pipeline.languages import Language
 from galileu_pipeline.markdown import printable, shorten
 
 # Okabe and Ito's palette (2008), told apart by colour-blind people too.
@@ -32,37 +34,38 @@ _MAX_JOINED_DAYS = 120
 _MOVING_MEANS = 40  # moving means in the whole time that do not overlap
 
 
-def plots(analytics: FeedbackAnalytics) -> dict[str, bytes]:
+def plots(analytics: FeedbackAnalytics, language: Language = "en") -> dict[str, bytes]:
     """PNG pictures by name: volume_by_day, rating_distribution, rater_strictness, complaint_words.
 
     The same analytics give the same bytes (with the same matplotlib). A picture without data says so.
     """
+    texts = TEXTS[language]
     return {
-        "volume_by_day": _volume_by_day(analytics),
-        "rating_distribution": _rating_distribution(analytics),
-        "rater_strictness": _rater_strictness(analytics),
-        "complaint_words": _complaint_words(analytics),
+        "volume_by_day": _volume_by_day(analytics, texts),
+        "rating_distribution": _rating_distribution(analytics, texts),
+        "rater_strictness": _rater_strictness(analytics, texts),
+        "complaint_words": _complaint_words(analytics, texts),
     }
 
 
-def _volume_by_day(analytics: FeedbackAnalytics) -> bytes:
+def _volume_by_day(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
     days = analytics.by_day
     if not days:
-        return _empty("Volume and mean rating by day", "No dated feedback yet")
+        return _empty(texts["volume_title"], texts["no_dated_feedback"])
     figure = _figure(4.8)
     volume, rating = figure.subplots(2, 1, sharex=True)
     positions = [float(date2num(day.day)) for day in days]
     width = max(0.8, (positions[-1] - positions[0]) * _LEAST_BAR_SHARE)
     votes = [day.votes for day in days]
-    volume.bar(positions, votes, width, color=_BLUE, label="votes")
+    volume.bar(positions, votes, width, color=_BLUE, label=texts["votes"])
     if analytics.totals.choices:
-        volume.bar(positions, [day.choices for day in days], width, votes, color=_ORANGE, label="side-by-side choices")
+        volume.bar(positions, [day.choices for day in days], width, votes, color=_ORANGE, label=texts["choices"])
         _legend_above(volume)
-    _decorate(volume, "Volume and mean rating by day", ylabel="votes and choices")
+    _decorate(volume, texts["volume_title"], ylabel=texts["votes_and_choices"])
     volume.yaxis.set_major_locator(MaxNLocator(integer=True))
 
-    _draw_mean_ratings(rating, days)
-    _decorate(rating, xlabel="day (UTC)", ylabel="mean rating (1–5)")
+    _draw_mean_ratings(rating, days, texts)
+    _decorate(rating, xlabel=texts["day_utc"], ylabel=texts["mean_rating_1_5"])
     margin = max(width, (_LEAST_DAYS_SHOWN - (positions[-1] - positions[0])) / 2)
     earliest, latest = float(date2num(date.min)), float(date2num(date.max))
     rating.set_xlim(max(earliest, positions[0] - margin), min(latest, positions[-1] + margin))
@@ -72,13 +75,13 @@ def _volume_by_day(analytics: FeedbackAnalytics) -> bytes:
     return _png(figure)
 
 
-def _draw_mean_ratings(axes: Axes, days: Sequence[Day]) -> None:
+def _draw_mean_ratings(axes: Axes, days: Sequence[Day], texts: Texts) -> None:
     """One point a day, joined; over many days, a moving mean through faint points."""
     axes.set_ylim(0.8, 5.2)
     axes.set_yticks([1, 2, 3, 4, 5])
     rated = [day for day in days if day.mean_rating is not None]
     if not rated:
-        _say(axes, "No dated ratings yet")
+        _say(axes, texts["no_dated_ratings"])
         return
     dates = np.array([date2num(day.day) for day in rated])
     means = np.array([day.mean_rating for day in rated], dtype=np.float64)
@@ -88,35 +91,35 @@ def _draw_mean_ratings(axes: Axes, days: Sequence[Day]) -> None:
     weights = np.array([day.ratings for day in rated], dtype=np.float64)
     window = np.ones(len(rated) // _MOVING_MEANS | 1)  # odd, so that it is centred
     moving = np.convolve(means * weights, window, "same") / np.convolve(weights, window, "same")
-    axes.plot(dates, means, "o", color=_FAINT, markersize=2, label="one day")
-    axes.plot(dates, moving, color=_VERMILLION, lw=1.5, label=f"mean of {window.size} days with ratings")
+    axes.plot(dates, means, "o", color=_FAINT, markersize=2, label=texts["one_day"])
+    axes.plot(dates, moving, color=_VERMILLION, lw=1.5, label=texts["moving_mean"].format(days=window.size))
     _legend_above(axes)
 
 
-def _rating_distribution(analytics: FeedbackAnalytics) -> bytes:
-    title = "Distribution of ratings"
+def _rating_distribution(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
+    title = texts["ratings_title"]
     if not analytics.totals.ratings:
-        return _empty(title, "No ratings yet")
+        return _empty(title, texts["no_ratings"])
     figure = _figure(3.6)
     axes = figure.subplots()
     counts = [bar.ratings for bar in analytics.rating_distribution]
     bars = axes.bar([bar.rating for bar in analytics.rating_distribution], counts, color=_BLUE)
     axes.bar_label(bars, [f"{count:,} ({count / sum(counts):.0%})" for count in counts], padding=2, fontsize=9)
     axes.margins(y=0.12)
-    _decorate(axes, title, xlabel="rating (fractions to the nearest)", ylabel="ratings")
+    _decorate(axes, title, xlabel=texts["rating_axis"], ylabel=texts["ratings"])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure)
 
 
-def _rater_strictness(analytics: FeedbackAnalytics) -> bytes:
-    title = "Strictest and most lenient raters"
+def _rater_strictness(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
+    title = texts["raters_title"]
     compared = [
         (f"{_rater_label(rater.rater)}  ({rater.compared_votes:,})", rater.mean_deviation)
         for rater in analytics.raters
         if rater.mean_deviation is not None and rater.compared_votes >= analytics.min_votes
     ]
     if not compared:
-        return _empty(title, f"Nobody yet has {analytics.min_votes} votes on answers that others scored too")
+        return _empty(title, texts["no_raters"].format(votes=analytics.min_votes))
     half = _MAX_BARS // 2
     shown = compared if len(compared) <= _MAX_BARS else compared[:half] + compared[-half:]
     colors = [_VERMILLION if deviation < 0 else _BLUE for _, deviation in shown]
@@ -130,25 +133,25 @@ def _rater_strictness(analytics: FeedbackAnalytics) -> bytes:
     _decorate(
         axes,
         title,
-        xlabel="own score less the others' mean on the same answer (score 0–1)\n← stricter      more lenient →",
-        ylabel="rater (compared votes)",
+        xlabel=texts["strictness_axis"],
+        ylabel=texts["rater_axis"],
         grid="x",
     )
     return _png(figure)
 
 
-def _complaint_words(analytics: FeedbackAnalytics) -> bytes:
-    title = "Words in complaints"
+def _complaint_words(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
+    title = texts["words_title"]
     words = analytics.complaint_words[:_MAX_BARS]
     if not words:
-        return _empty(title, "No comments on bad votes yet")
+        return _empty(title, texts["no_words"])
     figure = _figure(1.2 + 0.24 * len(words))
     axes = figure.subplots()
     bars = axes.barh(range(len(words)), [word.comments for word in words], color=_BLUE)
     axes.bar_label(bars, [f"{word.comments:,}" for word in words], padding=3, fontsize=8)
     axes.margins(x=0.08)
     _name_bars(axes, [shorten(word.word, _MAX_LABEL_CHARS) for word in words])
-    _decorate(axes, title, xlabel="comments on bad votes with the word", ylabel="word", grid="x")
+    _decorate(axes, title, xlabel=texts["words_axis"], ylabel=texts["word"], grid="x")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure)
 
