@@ -217,7 +217,7 @@ def report(
     store = _store()
     artifact = store.current("feedback_analytics")
     try:
-        models = [(row.asset, str(row.accuracy), str(row.base_accuracy)) for row in held_out_results(store)]
+        models = [(row.asset, row.accuracy, row.base_accuracy) for row in held_out_results(store)]
     except MissingArtifactError:
         models = []
     page = feedback_page(

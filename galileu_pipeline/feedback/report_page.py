@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
+from galileu_pipeline.evaluation.statistics import Proportion
 from galileu_pipeline.feedback.analytics import FeedbackAnalytics, Totals
 from galileu_pipeline.feedback.analytics_plots import plots
 from galileu_pipeline.feedback.analytics_texts import TEXTS, Texts
@@ -21,7 +22,7 @@ Rows = list[tuple[str, ...]]
 
 def feedback_page(
     analytics: FeedbackAnalytics,
-    models: Sequence[tuple[str, str, str]],
+    models: Sequence[tuple[str, Proportion, Proportion]],
     *,
     artifact: str,
     recorded_at: datetime,
@@ -50,7 +51,7 @@ def feedback_page(
         common_questions=page.common_questions(),
         refused=page.named("reason", analytics.quarantined_by_reason.items()),
         masked=page.named("masked", analytics.masked_by_kind.items()),
-        models=models,
+        models=[(name, page.interval(own), page.interval(base)) for name, own, base in models],
         pictures={
             name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
             for name, png in plots(analytics, language).items()
@@ -147,6 +148,10 @@ class _Page:
 
     def percent(self, share: float) -> str:
         return f"{number(100 * share, self.language)} %"
+
+    def interval(self, share: Proportion) -> str:
+        value, low, high = (number(figure, self.language, 3) for figure in (share.value, share.low, share.high))
+        return f"{value} [{low}; {high}], n = {self.count(share.n)}"
 
     def moment(self, when: datetime) -> str:
         return f"{when:%d/%m/%Y %H:%M}" if self.language == "pt" else f"{when:%Y-%m-%d %H:%M}"
