@@ -79,7 +79,7 @@ def demo(as_json: AsJson = False) -> None:
     for row in results:
         table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy), _short(row.manifest))
     out.print(table)
-    err.print('Next: `. ./env.sh`, then `dagster dev` for the graph, or `galileu generate dpo_model "Quem é você?"`.')
+    err.print("Next: `make chat` to talk to a model and rate it; `make ui` for the graph.")
 
 
 @app.command()

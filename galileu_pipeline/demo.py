@@ -21,9 +21,9 @@ Say = Callable[[str], None]
 
 
 def prepare_feedback(data: DataFolder, say: Say) -> None:
-    """Build the sample where the chatbot has not written yet; feedback that is there is used as it is."""
-    if data.feedback_db.exists():
-        say(f"Using the feedback in {data.feedback_db}")
+    """Build the sample where there is no feedback yet; what people clicked, or what was imported, is used as it is."""
+    if data.feedback_db.exists() or data.warehouse.exists():
+        say(f"Using the feedback in {data.root}")
         return
     builder = PROJECT_ROOT / "data" / "sample" / "build_feedback.py"
     if not builder.is_file():

@@ -23,7 +23,7 @@ SEED = 1564
 FIRST_DAY = datetime(2026, 8, 3, tzinfo=UTC)
 DAYS = 84
 
-# The tables of the chatbot's own file; `user_id` is the one column this project adds.
+# The tables of the chatbot's own file; `feedback_id` and `user_id` are columns this project adds.
 SCHEMA = """
 CREATE TABLE feedback (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -36,6 +36,7 @@ CREATE TABLE feedback (
     comment TEXT,
     source_documents TEXT,
     metadata TEXT,
+    feedback_id TEXT,
     user_id TEXT
 );
 CREATE TABLE preference_pairs (
@@ -46,6 +47,7 @@ CREATE TABLE preference_pairs (
     response_rejected TEXT NOT NULL,
     reason TEXT,
     metadata TEXT,
+    feedback_id TEXT,
     user_id TEXT
 );
 """
@@ -101,10 +103,16 @@ def main() -> None:
         parser.error(f"{output} exists; feedback is never overwritten")
     bank = load_bank()
     rng = random.Random(SEED)
-    votes = list(broken(rng, list(rated_votes(rng, bank))))
-    choices = list(side_by_side(rng, bank))
+    votes = list(broken(rng, list(named("vote", rated_votes(rng, bank)))))
+    choices = list(named("choice", side_by_side(rng, bank)))
     write(output, votes, choices)
     print(f"{output}: {len(votes)} votes and {len(choices)} side-by-side choices on {len(bank)} questions (synthetic)")
+
+
+def named(kind: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """Each row with an id, as a client makes it: the same sample has the same ids everywhere."""
+    for number, row in enumerate(rows):
+        yield {**row, "feedback_id": f"sample-{kind}-{number:04d}"}
 
 
 def load_bank() -> list[dict]:

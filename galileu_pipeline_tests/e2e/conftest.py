@@ -54,6 +54,8 @@ def make_sandbox(root: Path) -> Sandbox:
             "GALILEU_DATA_DIR": str(root / "data"),
             "GALILEU_PROFILE": "tiny",
             "GALILEU_DAGSTER_STATE": str(root / "dagster"),
+            # Two folders with one key call people alike, so that what is made in them can be compared.
+            "GALILEU_PSEUDONYM_KEY": "a key that all sandboxes share",
         },
     )
 
