@@ -216,7 +216,6 @@ class Ingestor:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
         with duckdb.connect(config={"memory_limit": "512MB"}) as parser:
             self._set_variables(parser, mapping)
-
             raw_rows = _Feed(parser, "raw_rows")
 
             def parsed() -> Iterator[_Batch]:
@@ -272,7 +271,7 @@ class Ingestor:
                 "reason": row.reason.value,
                 "detail": row.detail,
                 "raw": None,
-                "row_digest": self._digest(row.content or row.detail)[:32],
+                "row_digest": self._digest(row.content or f"{source}: {row.detail}")[:32],
             }
             for row in unread
         ]
