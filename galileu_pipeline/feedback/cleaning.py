@@ -9,10 +9,14 @@ import ftfy
 
 # Curly quotes and ligatures are the writer's own; only damage is repaired.
 _FTFY = ftfy.TextFixerConfig(uncurl_quotes=False, fix_latin_ligatures=False, normalization="NFC", explain=False)
-# No text of this kind is damaged: ASCII but "&", and Portuguese letters, a capital with an accent only before what
-# cannot be the rest of a garbled letter. Damage shows as signs (Ã©, â€œ), entities (&amp;), combining or control
-# characters. Valid in Python's syntax and in RE2's, so that Arrow can ask it of a whole column.
-UNDAMAGED = r"^(?:[\n\t -%'-~àáâãçéêíóôõúü]|[ÀÁÇÉÊÍÓÔÕÚÜ][\n\t -%'-~]|[ÃÂ][!-%'-~])*$"
+# No text of this kind is damaged: ASCII but "&", Portuguese letters, typographic signs, none of them beside another that
+# could be the rest of one garbled character. Damage shows as signs in a row (Ã©, â€œ), entities (&amp;), combining or
+# control characters. Valid in Python's syntax and in RE2's, so that Arrow can ask it of a whole column.
+_PLAIN = r"[\n\t -%'-~]"
+UNDAMAGED = (
+    rf"^(?:{_PLAIN}|[àáâãçéêíóôõúü]+(?:{_PLAIN}|$)|[ÀÁÇÉÊÍÓÔÕÚÜ]{_PLAIN}|[ÃÂ][!-%'-~]"
+    rf"|[‘’“”–—…]+(?:{_PLAIN}|$)|[•°ºª²³](?:{_PLAIN}|$))*$"
+)
 _UNDAMAGED = re.compile(UNDAMAGED.replace("$", r"\Z"))
 _FINAL_PUNCTUATION = " \t\n?!.…,;:¿¡"
 
