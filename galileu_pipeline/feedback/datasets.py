@@ -73,16 +73,13 @@ def write_pairs(pairs: Iterable[pa.RecordBatch], system_prompt: str, folder: Pat
 
 
 def write_held_out_answers(answers: Iterable[pa.RecordBatch], system_prompt: str, folder: Path) -> int:
-    """{prompt, completion, score} of the test split in `answers.parquet`: people's mean scores (0 to 1) of answers.
+    """{prompt, completion, score} in `answers.parquet`: people's mean scores (0 to 1) of held-out answers.
 
     What TRL's pairs leave out; it serves to compare rewards with ratings.
     """
     with TableWriter(folder / "answers.parquet", _ANSWER_SCHEMA) as writer:
-        for split, rows in _by_split(answers):
-            if split == "test":
-                writer.write(
-                    [prompt_column(system_prompt, rows["prompt"]), answer_column(rows["response"]), rows["score"]]
-                )
+        for rows in answers:
+            writer.write([prompt_column(system_prompt, rows["prompt"]), answer_column(rows["response"]), rows["score"]])
     return writer.rows
 
 

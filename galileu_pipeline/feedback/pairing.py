@@ -76,9 +76,9 @@ def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     return connection.sql(sql("select_pair_sources")).to_arrow_reader(READ_ROWS)
 
 
-def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """(query_key, prompt, response, score, votes, split, feedback_ids), after `build_answers`."""
-    return connection.sql(sql("select_answers")).to_arrow_reader(READ_ROWS)
+def scored_answers(connection: duckdb.DuckDBPyConnection, split: str | None = None) -> pa.RecordBatchReader:
+    """(query_key, prompt, response, score, votes, split, feedback_ids) of one split or all, after `build_answers`."""
+    return connection.sql(sql("select_answers"), params={"split": split}).to_arrow_reader(READ_ROWS)
 
 
 @contextmanager

@@ -27,10 +27,10 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def write_pairing(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """The current pairs, the feedback behind them, and the scored answers, as Parquet."""
+    """The current pairs, the feedback behind them, and the scored answers to held-out questions, as Parquet."""
     write_table(pairing.preference_pairs(connection), folder / "preference_pairs.parquet")
     write_table(pairing.pair_sources(connection), folder / "pair_sources.parquet")
-    write_table(pairing.scored_answers(connection), folder / "answers.parquet")
+    write_table(pairing.scored_answers(connection, "test"), folder / "held_out_answers.parquet")
 
 
 def read_pairs(folder: Path) -> pa.Table:
@@ -43,6 +43,6 @@ def pairs_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
     return pq.ParquetFile(folder / "preference_pairs.parquet").iter_batches(pairing.READ_ROWS)
 
 
-def answers_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
-    """(query_key, prompt, response, score, votes, split, feedback_ids), some thousands at a time."""
-    return pq.ParquetFile(folder / "answers.parquet").iter_batches(pairing.READ_ROWS)
+def held_out_answers(folder: Path) -> Iterator[pa.RecordBatch]:
+    """(query_key, prompt, response, score, votes, split, feedback_ids) of the test split, some thousands at a time."""
+    return pq.ParquetFile(folder / "held_out_answers.parquet").iter_batches(pairing.READ_ROWS)

@@ -139,9 +139,8 @@ def make_reward_dataset(
     """{prompt, chosen, rejected} for the reward model, and the held-out answers with people's mean scores."""
 
     def write(folder: Path) -> Outcome:
-        pairs, answers = (
-            read(preference_pairs.path) for read in (snapshots.pairs_by_batch, snapshots.answers_by_batch)
-        )
+        pairs = snapshots.pairs_by_batch(preference_pairs.path)
+        answers = snapshots.held_out_answers(preference_pairs.path)
         counts = datasets.write_pairs(pairs, settings.system_prompt, folder)
         held_out = datasets.write_held_out_answers(answers, settings.system_prompt, folder)
         return Outcome(metrics={**counts, "held_out_answers": held_out})
