@@ -9,9 +9,9 @@ import ftfy
 
 # Curly quotes and ligatures are the writer's own; only damage is repaired.
 _FTFY = ftfy.TextFixerConfig(uncurl_quotes=False, fix_latin_ligatures=False, normalization="NFC", explain=False)
-# No text of this kind is damaged: ASCII but "&", Portuguese letters, typographic signs, none of them beside another that
-# could be the rest of one garbled character. Damage shows as signs in a row (Ã©, â€œ), entities (&amp;), combining or
-# control characters. Valid in Python's syntax and in RE2's, so that Arrow can ask it of a whole column.
+# No text of this kind is damaged: ASCII but "&", Portuguese letters and typographic signs, none of them beside another
+# that could be the rest of one garbled character. Damage shows as signs in a row (Ã©, â€œ), entities (&amp;), combining
+# or control characters. Valid in Python's syntax and in RE2's, so that Arrow can ask it of a whole column.
 _PLAIN = r"[\n\t -%'-~]"
 UNDAMAGED = (
     rf"^(?:{_PLAIN}|[àáâãçéêíóôõúü]+(?:{_PLAIN}|$)|[ÀÁÇÉÊÍÓÔÕÚÜ]{_PLAIN}|[ÃÂ][!-%'-~]"
