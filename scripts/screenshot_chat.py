@@ -40,7 +40,7 @@ def chat(browser: Browser, url: str) -> Image.Image:
     page = open_page(browser, url, 1100, 1050)
     page.locator("#question textarea").fill(QUESTION)
     page.locator("#send").click()
-    expect(page.locator("#chat [aria-label='Gostei']").last).to_be_visible()
+    expect(page.locator("#send-comment")).to_be_enabled()
     page.locator("#chat [aria-label='Gostei']").last.click()
     page.locator(".toast-close").last.click()
     page.locator("#rating input[type=radio]").nth(3).click()

@@ -295,7 +295,7 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
             example = gr.Button(i18n(f"example_{number}"), size="sm", min_width=120)
             example.click(_example(number), None, question, **_EVENT)
     with gr.Accordion(i18n("rate"), open=True, elem_id="rate"):
-        rating = gr.Radio([1, 2, 3, 4, 5], label=i18n("rating"), elem_id="rating")
+        rating = gr.Radio([1, 2, 3, 4, 5], label=i18n("rating"), elem_id="rating", interactive=False)
         with gr.Row():
             with gr.Column(min_width=260):
                 comment = gr.Textbox(
@@ -305,7 +305,7 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
                     lines=2,
                     elem_id="comment",
                 )
-                send_comment = gr.Button(i18n("send_comment"), size="sm", elem_id="send-comment")
+                send_comment = gr.Button(i18n("send_comment"), size="sm", elem_id="send-comment", interactive=False)
             with gr.Column(min_width=260):
                 correction = gr.Textbox(
                     label=i18n("correction"),
@@ -314,16 +314,20 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
                     lines=2,
                     elem_id="correction",
                 )
-                send_correction = gr.Button(i18n("send_correction"), size="sm", elem_id="send-correction")
+                send_correction = gr.Button(
+                    i18n("send_correction"), size="sm", elem_id="send-correction", interactive=False
+                )
 
     who = [browser_id, session]
+    rated_with = [rating, send_comment, send_correction]
     replies = []
     for trigger in (question.submit, send.click):
         accepted = trigger(chat.accept, [question, chatbot, browser_id], [question, chatbot], **_EVENT)
-        reply = accepted.then(chat.reply, chatbot, [chatbot, newest, served], **_EVENT)
-        reply.then(chat.remember, [chatbot, newest, answers], answers, **_EVENT).then(
-            lambda: (None, "", ""), None, [rating, comment, correction], **_EVENT
-        )
+        waiting = accepted.then(lambda: _enabled(False, 3), None, rated_with, **_EVENT)
+        reply = waiting.then(chat.reply, chatbot, [chatbot, newest, served], **_EVENT)
+        kept = reply.then(chat.remember, [chatbot, newest, answers], answers, **_EVENT)
+        emptied = kept.then(lambda: (None, "", ""), None, [rating, comment, correction], **_EVENT)
+        emptied.then(lambda found: _enabled(bool(found), 3), answers, rated_with, **_EVENT)
         replies.append(reply)
     stop.click(None, None, None, cancels=replies, **_EVENT)
     chatbot.like(chat.thumb, [answers, *who], answers, **_EVENT)
@@ -362,12 +366,12 @@ def _compare_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session
 
     outputs = [left, right, compared, revealed]
     for trigger in (question.submit, ask.click):
-        asked = trigger(lambda: _enabled(False), None, buttons, **_EVENT)
+        asked = trigger(lambda: _enabled(False, 4), None, buttons, **_EVENT)
         told = asked.then(chat.compare, [question, browser_id], outputs, **_EVENT)
-        told.then(lambda found: _enabled(found is not None), compared, buttons, **_EVENT)
+        told.then(lambda found: _enabled(found is not None, 4), compared, buttons, **_EVENT)
     for button, verdict in zip(buttons, _BUTTONS, strict=True):
         button.click(_choice(chat, verdict), [compared, browser_id, session], [compared, revealed], **_EVENT).then(
-            lambda found: _enabled(found is not None and found.verdict is None), compared, buttons, **_EVENT
+            lambda found: _enabled(found is not None and found.verdict is None, 4), compared, buttons, **_EVENT
         )
 
 
@@ -400,8 +404,9 @@ def _choice(chat: Chat, verdict: Verdict) -> Any:
     return choose
 
 
-def _enabled(on: bool) -> list[Any]:
-    return [gr.update(interactive=on) for _ in _BUTTONS]
+def _enabled(on: bool, parts: int) -> list[Any]:
+    """As many parts of the page, all to be used or none."""
+    return [gr.update(interactive=on) for _ in range(parts)]
 
 
 def _arrive(browser_id: str) -> tuple[str, str]:
