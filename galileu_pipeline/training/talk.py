@@ -13,6 +13,8 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from galileu_pipeline.training.settings import Resources
+
 Messages = list[dict[str, str]]
 
 _MAX_ADAPTERS = 4
@@ -138,6 +140,20 @@ def base_of(store: ArtifactStore, model: Artifact) -> Artifact:
     if model.manifest.asset == "base_model":
         return model
     return store.load(next(ref.id for ref in model.manifest.inputs if ref.asset == "base_model"))
+
+
+def _resources_of(model: Artifact) -> "Resources":
+    """An adapter's precision and quantization are those it was trained in.
+
+    A base's are those in which its profile trains adapters on it, so that all share one network in memory.
+    """
+    from galileu_pipeline.profiles.schema import load_profile
+    from galileu_pipeline.training.settings import Resources
+
+    config = model.manifest.config
+    if "precision" in config:
+        return Resources(precision=config["precision"], quantization=config["quantization"])
+    return load_profile(config["profile"]).resources.get("sft_model", Resources())
 
 
 def _system_message(model: Artifact) -> str:
