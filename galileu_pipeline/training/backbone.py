@@ -63,7 +63,7 @@ def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> Pe
 
 def load_trained(base: Path, adapter: Path | None, resources: Resources) -> PreTrainedModel | PeftModel:
     """A causal model to talk to, on the GPU if there is one: the base, with the adapter on it if there is one."""
-    model = _load_base(AutoModelForCausalLM, base, resources)
+    model: Any = _load_base(AutoModelForCausalLM, base, resources)
     if resources.quantization == "none" and torch.cuda.is_available():  # bitsandbytes places what it quantizes itself
         model = model.to("cuda")
     return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
