@@ -251,21 +251,23 @@ def build_app(chat: Chat, i18n: gr.I18n, browser_secret: str) -> gr.Blocks:
         gr.Markdown(i18n("intro"), elem_id="intro")
         with gr.Tabs():
             with gr.Tab(i18n("chat_tab"), id="chat"):
-                _chat_tab(chat, i18n, browser_id, session)
+                served = _chat_tab(chat, i18n, browser_id, session)
             with gr.Tab(i18n("compare_tab"), id="compare"):
                 _compare_tab(chat, i18n, browser_id, session)
             with gr.Tab(i18n("statistics_tab"), id="statistics") as statistics_tab:
                 _statistics_tab(chat, i18n, statistics_tab)
         gr.Markdown(i18n("privacy"), elem_classes="quiet")
         app.load(_arrive, [browser_id], [browser_id, session], **_EVENT)
+        app.load(chat.served_line, None, served, **_EVENT)
     app.queue(max_size=64, default_concurrency_limit=8)
     return app
 
 
-def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: gr.State) -> None:
+def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: gr.State) -> gr.Markdown:
+    """Builds the tab. Returns where the model in service is named."""
     answers = gr.State({})
     newest = gr.State(None)
-    served = gr.Markdown(chat.served_line, elem_id="served", elem_classes="quiet")
+    served = gr.Markdown("", elem_id="served", elem_classes="quiet")
     # Plain text: neither people nor models can put markup on the page.
     chatbot = gr.Chatbot(
         show_label=False,
@@ -335,6 +337,7 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
     send_comment.click(chat.comment, [comment, chatbot, answers, *who], [answers, comment], **_EVENT)
     send_correction.click(chat.correct, [correction, chatbot, answers, *who], correction, **_EVENT)
     chatbot.clear(lambda: ({}, None, None, "", ""), None, [answers, newest, rating, comment, correction], **_EVENT)
+    return served
 
 
 def _compare_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: gr.State) -> None:

@@ -271,25 +271,31 @@ class FeedbackCollector:
             connection.execute("BEGIN IMMEDIATE")
             for table, row in rows.items():
                 feedback_id = str(row["feedback_id"])
-                columns = ", ".join(row)  # names from this module, never from outside
-                places = ", ".join(f":{name}" for name in row)
-                added = connection.execute(
-                    f"INSERT INTO {table} ({columns}) VALUES ({places}) ON CONFLICT (feedback_id) DO NOTHING", row
-                )
-                if not added.rowcount:
-                    self._require_same(connection, table, row)
+                # No unique index does this: an older file may well have an id twice.
+                if not self._is_there(connection, table, row):
+                    columns = ", ".join(row)  # names from this module, never from outside
+                    places = ", ".join(f":{name}" for name in row)
+                    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)
             connection.execute("COMMIT")
         return feedback_id
 
     @staticmethod
-    def _require_same(connection: sqlite3.Connection, table: str, row: Row) -> None:
+    def _is_there(connection: sqlite3.Connection, table: str, row: Row) -> bool:
+        """Whether the event is stored already. The caller holds the write lock, so nobody stores it meanwhile.
+
+        Raises:
+            InputError: its id is another event's.
+        """
         stored = connection.execute(f"SELECT * FROM {table} WHERE feedback_id = :feedback_id", row).fetchone()
+        if stored is None:
+            return False
         differing = [name for name, value in row.items() if name != "timestamp" and stored[name] != value]
         if differing:
             raise InputError(
                 f"feedback_id {row['feedback_id']} belongs to another event, with another {', '.join(differing)}. "
                 "Make a new id for each event."
             )
+        return True
 
     def _rows(self, statement: str, parameters: Mapping[str, object]) -> list[Row]:
         with self._connect() as connection:

@@ -45,11 +45,12 @@ class RunningChat:
             text=True,
         )
         assert self.process.stderr is not None
+        told = []
         for line in self.process.stderr:
+            told.append(line)
             if "The chat is on" in line:
-                break
-        else:
-            raise AssertionError("the chat did not start")
+                return
+        raise AssertionError(f"the chat did not start: {''.join(told)}")
 
     def stop(self) -> int:
         self.process.terminate()

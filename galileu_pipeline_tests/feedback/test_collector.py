@@ -148,6 +148,17 @@ def test_an_existing_file_of_the_guide_is_used_as_it_is(tmp_path: Path) -> None:
     assert collector.get_feedback_stats()["average_rating"] == 3
 
 
+def test_an_older_file_may_have_an_id_twice(tmp_path: Path) -> None:
+    path = tmp_path / "feedback.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(GUIDE_SCHEMA.format(extra=", feedback_id TEXT"))
+        for _ in range(2):
+            connection.execute("INSERT INTO feedback (query, response, rating, feedback_id) VALUES ('q', 'r', 4, 'a')")
+    collector = FeedbackCollector(path, PSEUDONYMS)
+    collector.add_feedback("q", "r", rating=2, feedback_id="b")
+    assert rows(collector, "SELECT count(*) FROM feedback") == [(3,)]
+
+
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "feedback.db"
     path.write_text("not a database, whatever its name says" * 50)

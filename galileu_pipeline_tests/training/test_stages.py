@@ -41,9 +41,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for name in ("pairs", "examples"):
         (folder / name).mkdir()
-    write_pairs(pa.Table.from_pylist(pairs), "", folder / "pairs")
-    write_held_out_answers(pa.Table.from_pylist(answers), "", folder / "pairs")
-    write_examples(pa.Table.from_pylist(answers), [], 0.75, "", folder / "examples")
+    write_pairs(pa.Table.from_pylist(pairs).to_batches(), "", folder / "pairs")
+    held_out = [answer for answer in answers if answer["split"] == "test"]
+    write_held_out_answers(pa.Table.from_pylist(held_out).to_batches(), "", folder / "pairs")
+    write_examples(pa.Table.from_pylist(answers).to_batches(), [], 0.75, "", folder / "examples")
     return folder
 
 

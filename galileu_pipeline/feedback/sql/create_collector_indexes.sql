@@ -1,7 +1,7 @@
 -- After columns that an older file lacks were added.
-CREATE UNIQUE INDEX IF NOT EXISTS feedback_by_id ON feedback (feedback_id);
-CREATE UNIQUE INDEX IF NOT EXISTS preference_pairs_by_id ON preference_pairs (feedback_id);
-CREATE UNIQUE INDEX IF NOT EXISTS comparisons_by_id ON comparisons (feedback_id);
+CREATE INDEX IF NOT EXISTS feedback_by_id ON feedback (feedback_id);
+CREATE INDEX IF NOT EXISTS preference_pairs_by_id ON preference_pairs (feedback_id);
+CREATE INDEX IF NOT EXISTS comparisons_by_id ON comparisons (feedback_id);
 CREATE INDEX IF NOT EXISTS feedback_by_person ON feedback (user_id, session_id);
 
 -- The last vote of each person on each answer. Who is not known by a user id is known by the session; votes of nobody
