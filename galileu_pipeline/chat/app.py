@@ -1,8 +1,10 @@
 """The chat as a Gradio app. What is said goes to the models, what is clicked to the collector."""
 
 import html
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -56,6 +58,7 @@ class Chat:
         self.votes = VoteBox(collector)
         self.talker = Talker(store)
         self.limits = RateLimits(settings.answers_per_minute, settings.votes_per_minute)
+        self._stops: dict[str, threading.Event] = {}  # of answers under way, by session
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -65,26 +68,40 @@ class Chat:
             return question, history
         return "", shown([*plain(history), {"role": "user", "content": question.strip()}])
 
-    def reply(self, history: Messages, request: gr.Request) -> Iterator[tuple[Messages, RatedAnswer | None, str]]:
-        """The answer to the last message, growing; and what can be rated once it is whole."""
+    def reply(
+        self, history: Messages, session: str, request: gr.Request
+    ) -> Iterator[tuple[Messages, RatedAnswer | None, str]]:
+        """The answer to the last message, growing; and what can be rated once it is whole, or was stopped."""
         history = plain(history)
         if not history or history[-1]["role"] != "user":
             yield shown(history), None, self.served_line()
             return
-        text = ""
+        text, stopped = "", self._stops.setdefault(session, threading.Event())
         try:
             model = served_model(self.store, self.settings.model)
-            for grown in self.talker.stream(model, history, Sampling(self.settings.max_new_tokens)):
-                text = grown.strip()
-                yield shown([*history, {"role": "assistant", "content": text}]), None, line(model)
-            if not text:
+            with closing(self.talker.stream(model, history, Sampling(self.settings.max_new_tokens))) as stream:
+                for grown in stream:
+                    text = grown.strip()
+                    yield shown([*history, {"role": "assistant", "content": text}]), None, line(model)
+                    if stopped.is_set():
+                        break
+            if not text and not stopped.is_set():
                 raise GalileuError("The model said nothing.")
         except GalileuError as error:
             _warn(request, "failed", error=error)
+            text = ""
+        finally:
+            self._stops.pop(session, None)
+        if text:
+            answer = RatedAnswer(history[-1]["content"], text, model.id)
+            yield shown([*history, {"role": "assistant", "content": text}]), answer, line(model)
+        else:
             yield shown(history[:-1]), None, self.served_line()
-            return
-        answer = RatedAnswer(history[-1]["content"], text, model.id)
-        yield shown([*history, {"role": "assistant", "content": text}]), answer, line(model)
+
+    def stop(self, session: str) -> None:
+        """Let the answer on this page end where it is. (Gradio's own cancelling would put an error over it.)"""
+        if stopped := self._stops.get(session):
+            stopped.set()
 
     def remember(self, history: Messages, answer: RatedAnswer | None, answers: dict[int, RatedAnswer]) -> Any:
         """Keep the new answer under its place in the conversation."""
@@ -322,16 +339,14 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
 
     who = [browser_id, session]
     rated_with = [rating, send_comment, send_correction]
-    replies = []
     for trigger in (question.submit, send.click):
         accepted = trigger(chat.accept, [question, chatbot, browser_id], [question, chatbot], **_EVENT)
         waiting = accepted.then(lambda: _enabled(False, 3), None, rated_with, **_EVENT)
-        reply = waiting.then(chat.reply, chatbot, [chatbot, newest, served], **_EVENT)
+        reply = waiting.then(chat.reply, [chatbot, session], [chatbot, newest, served], **_EVENT)
         kept = reply.then(chat.remember, [chatbot, newest, answers], answers, **_EVENT)
         emptied = kept.then(lambda: (None, "", ""), None, [rating, comment, correction], **_EVENT)
         emptied.then(lambda found: _enabled(bool(found), 3), answers, rated_with, **_EVENT)
-        replies.append(reply)
-    stop.click(None, None, None, cancels=replies, **_EVENT)
+    stop.click(chat.stop, session, None, queue=False, **_EVENT)
     chatbot.like(chat.thumb, [answers, *who], answers, **_EVENT)
     rating.input(chat.rate, [rating, chatbot, answers, *who], [answers, rating], **_EVENT)
     send_comment.click(chat.comment, [comment, chatbot, answers, *who], [answers, comment], **_EVENT)

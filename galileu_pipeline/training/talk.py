@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ class Talker:
         self._networks: dict[str, _Network] = {}
         self._turn = threading.Lock()
 
-    def stream(self, model: Artifact, conversation: Messages, sampling: Sampling) -> Iterator[str]:
+    def stream(self, model: Artifact, conversation: Messages, sampling: Sampling) -> Generator[str, None, None]:
         """The answer, growing: each item is all of it so far. Closing the iterator stops the model.
 
         Args:

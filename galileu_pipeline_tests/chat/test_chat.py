@@ -1,9 +1,13 @@
 """The chat's parts without a browser."""
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from galileu_pipeline.chat.app import Chat, ChatSettings
 from galileu_pipeline.chat.limits import RateLimits
 from galileu_pipeline.chat.serve import login_from_environment, require_free_port, require_safe_address
 from galileu_pipeline.chat.serving import rival_model, served_model
@@ -132,6 +136,31 @@ def test_the_base_serves_until_there_is_a_champion(store: ArtifactStore) -> None
     store.data.champion.write_text("{")
     with pytest.raises(GalileuError, match="does not name a model"):
         served_model(store)
+
+
+def test_a_stopped_answer_ends_where_it_is_and_can_be_rated(
+    store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, closed = model(store, "base_model"), []
+
+    def endless(*_: object) -> Iterator[str]:
+        try:
+            for words in count(1):
+                yield "e " * words
+        finally:
+            closed.append(True)
+
+    chat = Chat(store, box.collector, ChatSettings())
+    monkeypatch.setattr(chat.talker, "stream", endless)
+    replies = chat.reply([{"role": "user", "content": "q"}], "session", SimpleNamespace(headers={}))
+    for _ in range(3):
+        assert next(replies)[1] is None
+    chat.stop("session")
+    *_, (conversation, answer, _) = replies
+    assert closed == [True]
+    assert answer is not None
+    assert (answer.query, answer.response, answer.model_id) == ("q", "e e e", base.id)
+    assert conversation[-1]["content"] == "e e e"
 
 
 def test_a_reward_model_does_not_talk(store: ArtifactStore) -> None:

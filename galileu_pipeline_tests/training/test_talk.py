@@ -76,7 +76,7 @@ def test_whoever_leaves_stops_the_model(store: ArtifactStore, base: Artifact) ->
     talker = Talker(store)
     stream = talker.stream(base, QUESTION, Sampling(max_new_tokens=200))
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert talker.answer(base, QUESTION, GREEDY)  # the turn was given back
 
 
