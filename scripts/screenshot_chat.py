@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from screenshot_ui import QUIET
 
-QUESTION = "O que você viu pelo telescópio?"
+QUESTION = "Quem é você?"
 PATIENCE_MS = 120_000
 GAP, COLORS = 24, 128
 
