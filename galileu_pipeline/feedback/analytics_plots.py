@@ -104,7 +104,9 @@ def _rating_distribution(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
     axes = figure.subplots()
     counts = [bar.ratings for bar in analytics.rating_distribution]
     bars = axes.bar([bar.rating for bar in analytics.rating_distribution], counts, color=_BLUE)
-    axes.bar_label(bars, [f"{count:,} ({count / sum(counts):.0%})" for count in counts], padding=2, fontsize=9)
+    axes.bar_label(
+        bars, [f"{_count(count, texts)} ({count / sum(counts):.0%})" for count in counts], padding=2, fontsize=9
+    )
     axes.margins(y=0.12)
     _decorate(axes, title, xlabel=texts["rating_axis"], ylabel=texts["ratings"])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -114,7 +116,7 @@ def _rating_distribution(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
 def _rater_strictness(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
     title = texts["raters_title"]
     compared = [
-        (f"{_rater_label(rater.rater)}  ({rater.compared_votes:,})", rater.mean_deviation)
+        (f"{_rater_label(rater.rater)}  ({_count(rater.compared_votes, texts)})", rater.mean_deviation)
         for rater in analytics.raters
         if rater.mean_deviation is not None and rater.compared_votes >= analytics.min_votes
     ]
@@ -148,12 +150,16 @@ def _complaint_words(analytics: FeedbackAnalytics, texts: Texts) -> bytes:
     figure = _figure(1.2 + 0.24 * len(words))
     axes = figure.subplots()
     bars = axes.barh(range(len(words)), [word.comments for word in words], color=_BLUE)
-    axes.bar_label(bars, [f"{word.comments:,}" for word in words], padding=3, fontsize=8)
+    axes.bar_label(bars, [_count(word.comments, texts) for word in words], padding=3, fontsize=8)
     axes.margins(x=0.08)
     _name_bars(axes, [shorten(word.word, _MAX_LABEL_CHARS) for word in words])
     _decorate(axes, title, xlabel=texts["words_axis"], ylabel=texts["word"], grid="x")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return _png(figure)
+
+
+def _count(value: int, texts: Texts) -> str:
+    return f"{value:,}".replace(",", texts["thousands"])
 
 
 def _rater_label(rater: str) -> str:

@@ -8,6 +8,7 @@ Texts = Mapping[str, str]
 
 _EN = {
     # pictures
+    "thousands": ",",
     "volume_title": "Volume and mean rating by day",
     "no_dated_feedback": "No dated feedback yet",
     "votes": "votes",
@@ -114,6 +115,7 @@ _EN = {
 
 _PT = {
     # pictures
+    "thousands": ".",
     "volume_title": "Volume e nota média por dia",
     "no_dated_feedback": "Ainda não há avaliações com data",
     "votes": "votos",
