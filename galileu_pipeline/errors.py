@@ -27,3 +27,7 @@ class StageError(GalileuError):
 
 class WarehouseBusyError(GalileuError):
     """Another process kept the DuckDB file for longer than the time-out."""
+
+
+class DivergedError(StageError):
+    """Training left the finite numbers, or the policy went too far from its reference."""

@@ -1,0 +1,125 @@
+"""Policy and value model as one module, and networks that share the weights nobody trains.
+
+Shapes: B answers, L tokens of prompt and answer, T tokens of the answer alone.
+"""
+
+import copy
+from typing import Any, Self, TypeVar
+
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedModel
+from trl.trainer.utils import selective_log_softmax
+
+from galileu_pipeline.training.ppo.rollout import Batch
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+def twin(network: NetworkT) -> NetworkT:
+    """A copy of a network over the same frozen weights: only what is trainable takes memory twice.
+
+    A LoRA model's twin has an adapter of its own on the one base; so policy, reference, value and reward model cost
+    one base in memory.
+    """
+    shared = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in (*shared, *network.buffers())})
+
+
+def freeze(network: NetworkT) -> NetworkT:
+    """`network` itself, without anything to train or to drop out."""
+    return network.requires_grad_(False).eval()
+
+
+def move(network: nn.Module, device: torch.device) -> None:
+    """`network.to(device)`; a parameter stays the same object, so networks that share it go on sharing it."""
+    network.to(device)
+
+
+def disable_dropout(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+def trunk_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The network below a model's head, with its adapter if it has one."""
+    plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    trunk: PreTrainedModel = getattr(plain, plain.base_model_prefix)
+    return trunk
+
+
+def answer_logprobs(policy: nn.Module, batch: Batch, temperature: float) -> torch.Tensor:
+    """log p of every answer token at that temperature, (B, T), nats; 0 in the padding."""
+    tokens = batch.answer_BT.shape[1]
+    # The logits before an answer token are those that predict it; the prompt's are never computed.
+    logits_BTV = policy(
+        input_ids=batch.ids_BL,
+        attention_mask=batch.attention_BL,
+        position_ids=batch.positions_BL,
+        logits_to_keep=tokens + 1,
+        use_cache=False,
+    ).logits[:, :-1]
+    logprobs_BT = selective_log_softmax(logits_BTV.float() / temperature, batch.answer_BT)
+    return torch.where(batch.mask_BT.bool(), logprobs_BT, 0.0)
+
+
+class ValueModel(nn.Module):
+    """What reward is still to come, judged before each answer token: a trunk, and a head with one output."""
+
+    def __init__(self, trunk: PreTrainedModel, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    @classmethod
+    def beside(cls, policy: PreTrainedModel | PeftModel) -> Self:
+        """A head on an adapter of its own, which starts as a copy of the policy's, over the policy's frozen weights.
+
+        It predicts 0 at first. A policy without an adapter gets a value model of its own size.
+        """
+        trunk = twin(trunk_of(policy))
+        head = nn.Linear(trunk.config.get_text_config().hidden_size, 1, device=trunk.device)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        return cls(trunk, head)
+
+    @classmethod
+    def from_classifier(cls, model: PreTrainedModel | PeftModel) -> Self:
+        """A sequence classifier with one output, such as a reward model (2403.17031, detail 12)."""
+        plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        if not hasattr(plain, "score"):
+            raise ValueError(f"{type(plain).__name__} has no `score` head; give a sequence classification model.")
+        return cls(trunk_of(model), plain.score)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Values before every answer token, (B, T)."""
+        hidden_BLD = self.trunk(
+            input_ids=batch.ids_BL,
+            attention_mask=batch.attention_BL,
+            position_ids=batch.positions_BL,
+            use_cache=False,
+        ).last_hidden_state
+        before_BTD = hidden_BLD[:, -batch.answer_BT.shape[1] - 1 : -1]
+        weight = next(self.head.parameters())
+        values_BT = self.head(before_BTD.to(weight.dtype))[..., 0].float()
+        return torch.where(batch.mask_BT.bool(), values_BT, 0.0)
+
+
+class ActorCritic(nn.Module):
+    """What is trained: one module, so that one optimizer, one backward pass and one DDP wrapper serve both."""
+
+    def __init__(self, policy: PreTrainedModel | PeftModel, value_model: ValueModel) -> None:
+        super().__init__()
+        self.policy = policy
+        self.value_model = value_model
+        self.config = policy.config
+
+    def forward(self, batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-probabilities and values of the answer tokens, (B, T) each."""
+        return answer_logprobs(self.policy, batch, temperature), self.value_model(batch)
+
+    def gradient_checkpointing_enable(self, **options: Any) -> None:
+        self.policy.gradient_checkpointing_enable(**options)
+        self.value_model.trunk.gradient_checkpointing_enable(**options)

@@ -1,0 +1,76 @@
+"""Sampling answers from the policy itself."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from galileu_pipeline.training.ppo.prompts import pad_prompts
+from galileu_pipeline.training.ppo.rollout import Answers, answer_mask
+
+
+class Sampler:
+    """Draws answers at a temperature and nothing else: no top-k, no top-p, none of the model's own defaults.
+
+    Anything that reshapes the distribution would make the sampled tokens those of another policy than the one whose
+    log-probabilities the update compares.
+    """
+
+    def __init__(
+        self,
+        policy: PreTrainedModel | PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        temperature: float,
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> None:
+        self._model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+        self.end_ids = _end_ids(self._model.generation_config, tokenizer)
+        self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.end_ids[0]
+        self._batch_size = batch_size
+        self._options = {
+            "do_sample": True,
+            "temperature": temperature,
+            "top_k": 0,
+            "top_p": 1.0,
+            "max_new_tokens": max_new_tokens,
+        }
+
+    @torch.no_grad()
+    def sample(self, prompt_ids: Sequence[Sequence[int]]) -> Answers:
+        """One answer a prompt, in order. Prompts of like length are answered together."""
+        order = sorted(range(len(prompt_ids)), key=lambda row: len(prompt_ids[row]))
+        with self._plain_defaults():
+            parts = [
+                self._sample([prompt_ids[row] for row in order[start : start + self._batch_size]])
+                for start in range(0, len(order), self._batch_size)
+            ]
+        return Answers.join(parts, self.pad_id).take(torch.tensor(order).argsort())
+
+    def _sample(self, prompt_ids: Sequence[Sequence[int]]) -> Answers:
+        prompt_BP, prompt_mask_BP = pad_prompts(prompt_ids, self.pad_id, self._model.device)
+        ids_BL = self._model.generate(input_ids=prompt_BP, attention_mask=prompt_mask_BP, **self._options)
+        answer_BT = ids_BL[:, prompt_BP.shape[1] :]
+        return Answers(prompt_BP, prompt_mask_BP, answer_BT, answer_mask(answer_BT, self.end_ids))
+
+    @contextmanager
+    def _plain_defaults(self) -> Iterator[None]:
+        kept = self._model.generation_config
+        self._model.generation_config = GenerationConfig(eos_token_id=self.end_ids, pad_token_id=self.pad_id)
+        try:
+            yield
+        finally:
+            self._model.generation_config = kept
+
+
+def _end_ids(config: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens that end an answer; some models have several."""
+    given = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    ids = {token for token in (*given, tokenizer.eos_token_id) if token is not None}
+    if not ids:
+        raise ValueError("Neither the model nor the tokenizer names an end token, so no answer could end.")
+    return sorted(ids)

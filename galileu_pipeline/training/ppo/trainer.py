@@ -1,0 +1,470 @@
+"""Proximal policy optimization of a language model, on transformers' Trainer.
+
+Shapes: N answers of a rollout, B of a micro-batch, T tokens of an answer, L of prompt and answer.
+"""
+
+import json
+import math
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object, set_seed
+from datasets import Dataset
+from peft import PeftModel
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+
+from galileu_pipeline.errors import DivergedError
+from galileu_pipeline.training.ppo import objective
+from galileu_pipeline.training.ppo.config import PPOConfig
+from galileu_pipeline.training.ppo.experience import Experience, Explorer, SampledAnswer
+from galileu_pipeline.training.ppo.networks import (
+    ActorCritic,
+    ValueModel,
+    disable_dropout,
+    freeze,
+    move,
+    twin,
+)
+from galileu_pipeline.training.ppo.objective import KlController, Moments
+from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
+from galileu_pipeline.training.ppo.rewards import ClassifierReward, RewardFunction
+from galileu_pipeline.training.ppo.rollout import Rollout
+from galileu_pipeline.training.ppo.sampling import Sampler
+
+ANSWERS_NAME = "answers.jsonl"
+_VALUE_NAME, _STATE_NAME = "value_model.safetensors", "ppo_state.json"
+
+
+class PPOTrainer(Trainer):
+    """PPO (Schulman et al., 1707.06347) as it is done on language models (Ouyang et al., 2203.02155).
+
+    Checkpoints, resuming, callbacks, logging, gradient accumulation, bf16 and several processes (DDP) are those of
+    transformers' Trainer; a checkpoint holds the policy (an adapter, if it is one), the value model, the optimizer
+    and the experience in use, so training goes on from it as if it had never stopped.
+
+    Args:
+        model: the policy. Of a PEFT model only the adapter is trained.
+        reward_model: a sequence classifier with one output, or a function as `RewardFunction` describes it.
+        args: the settings.
+        train_dataset: rows with `prompt`, a conversation that ends with what is to be answered.
+        processing_class: the policy's tokenizer, with a chat template.
+        eval_dataset: likewise; for `evaluate`.
+        reference: the policy to stay near; by default `model` as it is now, which costs a second adapter at most.
+        value_model: by default a head on an adapter of its own beside the policy's.
+        reward_processing_class: the reward model's tokenizer; by default the policy's.
+        callbacks: transformers callbacks.
+
+    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_coef`,
+    `entropy` (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end
+    token), `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a
+    token), `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
+
+    Raises:
+        ValueError: the prompts are not conversations, or all too long.
+        DivergedError: in training; a number is not finite, or the KL went past `max_kl`. The checkpoints written
+            since the last rollout that was in order are renamed to `diverged-<step>`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | PeftModel,
+        reward_model: PreTrainedModel | PeftModel | RewardFunction,
+        args: PPOConfig,
+        train_dataset: Dataset,
+        processing_class: PreTrainedTokenizerBase,
+        *,
+        eval_dataset: Dataset | None = None,
+        reference: PreTrainedModel | PeftModel | None = None,
+        value_model: ValueModel | None = None,
+        reward_processing_class: PreTrainedTokenizerBase | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+    ) -> None:
+        if reference is model:
+            raise ValueError("The reference must not be the model itself, which is about to change; leave it out.")
+        limit = args.max_prompt_length
+        prompts = tokenize_prompts(train_dataset, processing_class, limit)
+        eval_prompts = tokenize_prompts(eval_dataset, processing_class, limit) if eval_dataset else None
+        move(model, args.device)  # before it has twins: they share its weights
+        self.policy: Any = model
+        self.reference = freeze(reference or twin(model))
+        move(self.reference, args.device)
+        self.value_model = value_model or ValueModel.beside(model)
+        actor_critic = ActorCritic(model, self.value_model)
+        if args.disable_dropout:
+            disable_dropout(actor_critic)
+        super().__init__(
+            model=actor_critic,
+            args=args,
+            data_collator=_as_they_are,
+            train_dataset=prompts,
+            eval_dataset=eval_prompts,
+            processing_class=processing_class,
+            callbacks=callbacks,
+        )
+        self.args: PPOConfig
+        self._tokenizer = processing_class
+        self._folder = Path(str(args.output_dir))
+        if isinstance(reward_model, nn.Module):
+            move(reward_model, args.device)
+            reward_model = ClassifierReward(
+                freeze(reward_model),
+                reward_processing_class or processing_class,
+                max_length=args.max_prompt_length + args.max_completion_length,
+                batch_size=args.per_device_rollout_batch_size,
+            )
+        sampler = Sampler(
+            model,
+            processing_class,
+            temperature=args.temperature,
+            max_new_tokens=args.max_completion_length,
+            batch_size=args.per_device_rollout_batch_size,
+        )
+        self._explorer = Explorer(
+            self.policy,
+            self.reference,
+            reward_model,
+            sampler,
+            processing_class,
+            temperature=args.temperature,
+            batch_size=args.per_device_rollout_batch_size,
+            autocast=self.accelerator.autocast,
+        )
+        self.kl_controller = KlController(args.kl_coef, args.kl_target, args.kl_horizon)
+        self._reward_moments = Moments()
+        self._rollout: Rollout | None = None
+        self._update_stopped = False
+        self._micro_batches_done = 0
+        self._last_good_step = 0
+        self._metrics: dict[str, list[float]] = defaultdict(list)
+        self._step_sums: dict[str, float] = defaultdict(float)
+        set_seed(args.seed, device_specific=True)  # processes must not draw the same random numbers
+
+    # Data: each rollout's prompts come once for every micro-batch of its updates, and are used the first time.
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        args = self.args
+        prompts: Any = self.train_dataset
+        sampler = RolloutSampler(
+            len(prompts),
+            answers=args.answers_per_rollout * args.world_size,
+            repetitions=args.steps_per_rollout * args.gradient_accumulation_steps,
+            seed=args.seed if args.data_seed is None else args.data_seed,
+        )
+        return self._get_dataloader(
+            prompts, "Training", args.answers_per_rollout, sampler_fn=lambda _: sampler, is_training=True
+        )
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns: Any = [PROMPT_COLUMN, IDS_COLUMN]
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """As transformers makes it, the value model with a learning rate of its own if so set."""
+        optimizer = super().create_optimizer(model)
+        if self.args.value_learning_rate is not None:
+            of_value_model = {id(parameter) for parameter in self.value_model.parameters()}
+            for group in list(optimizer.param_groups):
+                parameters = group["params"]
+                group["params"] = [parameter for parameter in parameters if id(parameter) not in of_value_model]
+                moved = [parameter for parameter in parameters if id(parameter) in of_value_model]
+                optimizer.add_param_group({**group, "params": moved, "lr": self.args.value_learning_rate})
+        return optimizer
+
+    # Update
+
+    def training_step(
+        self, model: nn.Module, inputs: Any, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Forward and backward pass of one micro-batch; before a rollout's first one, the rollout."""
+        args = self.args
+        step = self.state.global_step % args.steps_per_rollout
+        micro = self._micro_batches_done
+        if step == 0 and micro == 0:
+            self._rollout = self._collect(inputs)
+            self._update_stopped = False
+        self._micro_batches_done = (micro + 1) % args.gradient_accumulation_steps
+        last = self._micro_batches_done == 0
+        if self._update_stopped:
+            if last:
+                self._metrics["skipped"].append(1.0)
+            return torch.zeros((), device=args.device)
+        assert self._rollout is not None
+        model.train()
+        loss = self._micro_batch_loss(model, self._rollout, step, micro)
+        if not torch.isfinite(loss):
+            raise self._diverged(f"The loss became {loss.item()}.")
+        self.accelerator.backward(loss)
+        if last:
+            self._end_optimizer_step(model)
+        return loss.detach()
+
+    def _micro_batch_loss(self, model: nn.Module, rollout: Rollout, step: int, micro: int) -> torch.Tensor:
+        """Its share of the minibatch's mean over tokens: the sum over micro-batches and processes is that mean."""
+        args = self.args
+        epoch, minibatch = divmod(step, args.num_minibatches)
+        rows = rollout.order_KN[epoch].chunk(args.num_minibatches)[minibatch]
+        rows = rollout.answers.by_length(rows, args.per_device_train_batch_size)[micro]
+        batch = rollout.answers.batch(rows)
+        old_logprobs_BT, old_values_BT, advantages_BT, returns_BT = (
+            tensor_NT[rows, : batch.answer_BT.shape[1]]
+            for tensor_NT in (rollout.logprobs_NT, rollout.values_NT, rollout.advantages_NT, rollout.returns_NT)
+        )
+        with self.compute_loss_context_manager():
+            logprobs_BT, values_BT = model(batch, args.temperature)
+        policy_BT, clipped_BT = objective.policy_losses(logprobs_BT, old_logprobs_BT, advantages_BT, args.clip_range)
+        value_BT, value_clipped_BT = objective.value_losses(values_BT, old_values_BT, returns_BT, args.value_clip_range)
+        tokens = rollout.tokens_S[step]
+        policy_loss = objective.masked(policy_BT, batch.mask_BT).sum() / tokens
+        value_loss = objective.masked(value_BT, batch.mask_BT).sum() / tokens
+        with torch.no_grad():
+            shares = {
+                "policy_loss": policy_BT,
+                "value_loss": value_BT,
+                "clip_fraction": clipped_BT.float(),
+                "value_clip_fraction": value_clipped_BT.float(),
+                "approx_kl": objective.approximate_kl(logprobs_BT, old_logprobs_BT),
+            }
+            for name, values_BT in shares.items():
+                self._step_sums[name] += float(objective.masked(values_BT, batch.mask_BT).sum() / tokens)
+        return policy_loss + args.value_coef * value_loss
+
+    def _end_optimizer_step(self, model: nn.Module) -> None:
+        """Record the minibatch's figures; past `target_kl`, drop its gradients and the rest of the update."""
+        names = sorted(self._step_sums)
+        sums = torch.tensor([self._step_sums[name] for name in names], device=self.args.device)
+        means = dict(zip(names, self._mean_over_processes(sums).tolist(), strict=True))
+        self._step_sums.clear()
+        for name, value in means.items():
+            self._metrics[name].append(value)
+        limit = self.args.target_kl
+        if limit is not None and means["approx_kl"] > limit:
+            self._update_stopped = True
+            model.zero_grad()  # sets them to None, so that the optimizer's step changes nothing
+        self._metrics["skipped"].append(float(self._update_stopped))
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if not math.isfinite(float(norm)):
+            raise self._diverged(f"The norm of the gradient became {float(norm)}.")
+        return norm
+
+    # Rollout
+
+    @torch.no_grad()
+    def _collect(self, rows: list[dict[str, Any]]) -> Rollout:
+        """Sample answers to these prompts and work out what is to be learnt from them."""
+        args = self.args
+        self.policy.eval()
+        self.value_model.eval()
+        sampled = self._explorer.explore(rows)
+        answers = sampled.answers
+        mask_NT, count = answers.mask_NT, len(answers)
+        self._require_sound(sampled)
+        values_NT = self._explorer.by_batch(answers, self.value_model)
+        rewards_NT = objective.token_rewards(
+            self._shaped_rewards(sampled),
+            objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, args.kl_estimator),
+            mask_NT,
+            self.kl_controller.coef,
+        )
+        advantages_NT, returns_NT = objective.generalized_advantages(
+            rewards_NT, values_NT, mask_NT, args.gamma, args.lam
+        )
+        if args.whiten_advantages:
+            moments = self._pooled_moments(advantages_NT[mask_NT.bool()])
+            advantages_NT = objective.masked(objective.whiten(advantages_NT, moments), mask_NT)
+        order_KN = torch.stack([torch.randperm(count) for _ in range(args.num_ppo_epochs)])
+        tokens_S = torch.stack(
+            [answers.lengths_N[rows].sum() for order in order_KN for rows in order.chunk(args.num_minibatches)]
+        )
+        self._record(sampled, values_NT, returns_NT)
+        return Rollout(
+            answers=answers,
+            logprobs_NT=sampled.logprobs_NT,
+            values_NT=values_NT,
+            advantages_NT=advantages_NT,
+            returns_NT=returns_NT,
+            order_KN=order_KN,
+            tokens_S=self._mean_over_processes(tokens_S.float()),
+        )
+
+    def _shaped_rewards(self, sampled: Experience) -> torch.Tensor:
+        """Rewards normalised and clipped, less the penalty for answers that did not end, (N,)."""
+        args = self.args
+        rewards_N = sampled.rewards_N
+        if args.normalize_rewards:
+            self._reward_moments = self._reward_moments.join(self._pooled_moments(rewards_N))
+            rewards_N = objective.whiten(rewards_N, self._reward_moments)
+        if args.reward_clip is not None:
+            rewards_N = rewards_N.clamp(-args.reward_clip, args.reward_clip)
+        return rewards_N - args.missing_eos_penalty * (~sampled.ended_N).float()
+
+    def _require_sound(self, sampled: Experience) -> None:
+        for row, reward in enumerate(sampled.rewards_N.tolist()):
+            if not math.isfinite(reward):
+                question = sampled.prompts[row][-1]["content"]
+                raise self._diverged(f"The reward of the answer to {question[:80]!r} is {reward}.")
+        kl, limit = float(self._mean_over_processes(sampled.kl_N.mean())), self.args.max_kl
+        if not math.isfinite(kl) or (limit is not None and kl > limit):
+            raise self._diverged(f"The policy went {kl:.1f} nats an answer from its reference, of {limit} allowed.")
+        self._last_good_step = self.state.global_step
+
+    def _record(self, sampled: Experience, values_NT: torch.Tensor, returns_NT: torch.Tensor) -> None:
+        mask_NT = sampled.answers.mask_NT
+        figures = {
+            "reward": float(sampled.rewards_N.mean()),
+            "kl": float(sampled.kl_N.mean()),
+            "entropy": float(objective.masked_mean(-sampled.logprobs_NT, mask_NT)),
+            "answer_length": float(sampled.answers.lengths_N.float().mean()),
+            "ended": float(sampled.ended_N.float().mean()),
+            "explained_variance": objective.explained_variance(values_NT, returns_NT, mask_NT),
+        }
+        figures_F = torch.tensor(list(figures.values()), device=self.args.device)
+        means = dict(zip(figures, self._mean_over_processes(figures_F).tolist(), strict=True))
+        for name, value in {**means, "kl_coef": self.kl_controller.coef}.items():
+            self._metrics[name].append(value)
+        self.kl_controller.update(means["kl"], len(sampled.texts) * self.args.world_size)
+        if self.is_world_process_zero() and self.args.logged_answers:
+            step = self.state.global_step
+            lines = [{"step": step, **asdict(record)} for record in sampled.records(self.args.logged_answers)]
+            with (self._folder / ANSWERS_NAME).open("a" if step else "w", encoding="utf-8") as file:
+                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    # Several processes
+
+    def _mean_over_processes(self, tensor: torch.Tensor) -> torch.Tensor:
+        return self.accelerator.reduce(tensor, "mean") if self.args.world_size > 1 else tensor
+
+    def _pooled_moments(self, numbers: torch.Tensor) -> Moments:
+        own = Moments.of(numbers)
+        if self.args.world_size == 1:
+            return own
+        pooled = Moments()
+        for moments in gather_object([own]):
+            pooled = pooled.join(moments)
+        return pooled
+
+    # Evaluation and records
+
+    def sample_answers(self, prompts: Dataset, seed: int | None = None) -> list[SampledAnswer]:
+        """One answer to each prompt (all that are short enough), sampled as in training, always with the same seed.
+
+        Leaves the random numbers of the training alone.
+        """
+        args = self.args
+        if IDS_COLUMN not in prompts.column_names:
+            prompts = tokenize_prompts(prompts, self._tokenizer, args.max_prompt_length)
+        mine = list(prompts.select(range(args.process_index, len(prompts), args.world_size)))
+        self.policy.eval()
+        devices = [args.device] if args.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices):
+            torch.manual_seed(args.seed if seed is None else seed)
+            records = self._explorer.explore(mine).records() if mine else []
+        return gather_object(records) if args.world_size > 1 else records
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Means over `sample_answers` of the evaluation prompts: reward, KL, answer length, share that ended."""
+        answers = self.sample_answers(eval_dataset or self.eval_dataset)
+        figures: dict[str, list[float]] = {
+            "reward": [answer.reward for answer in answers],
+            "kl": [answer.kl for answer in answers],
+            "answer_length": [float(answer.tokens) for answer in answers],
+            "ended": [float(answer.ended) for answer in answers],
+        }
+        metrics = {f"{metric_key_prefix}_{name}": sum(values) / len(values) for name, values in figures.items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the means since the last log to the training's own figures."""
+        if "loss" in logs:
+            logs |= {name: sum(values) / len(values) for name, values in self._metrics.items()}
+            self._metrics.clear()
+        super().log(logs, start_time)
+
+    # Checkpoints
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        folder = Path(output_dir or self._folder)
+        # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it.
+        options: Any = {"save_embedding_layers": False} if isinstance(self.policy, PeftModel) else {}
+        self.policy.save_pretrained(str(folder), safe_serialization=True, **options)
+        trained = {
+            name: parameter.detach().contiguous().cpu()
+            for name, parameter in self.value_model.named_parameters()
+            if parameter.requires_grad
+        }
+        save_file(trained, folder / _VALUE_NAME)
+        self._tokenizer.save_pretrained(folder)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and not torch.isfinite(parameter).all():
+                raise self._diverged(f"The weights of {name} are not finite.")
+        super()._save_checkpoint(model, trial)
+        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+        if self._rollout is not None and self.state.global_step % self.args.steps_per_rollout:
+            self._rollout.save(folder / self._rollout_name)
+        if self.args.should_save:
+            state = {
+                "kl_coef": self.kl_controller.coef,
+                "reward_moments": asdict(self._reward_moments),
+                "update_stopped": self._update_stopped,
+                "last_good_step": self._last_good_step,
+            }
+            (folder / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, self.policy)
+        folder = Path(resume_from_checkpoint)
+        self.value_model.load_state_dict(load_file(folder / _VALUE_NAME), strict=False)
+        state = json.loads((folder / _STATE_NAME).read_text(encoding="utf-8"))
+        self.kl_controller.coef = state["kl_coef"]
+        self._reward_moments = Moments(**state["reward_moments"])
+        self._update_stopped = state["update_stopped"]
+        self._last_good_step = state["last_good_step"]
+        rollout = folder / self._rollout_name
+        self._rollout = Rollout.load(rollout, self.args.device) if rollout.is_file() else None
+        self._forget_answers_after(int(folder.name.rsplit("-", 1)[-1]))
+
+    @property
+    def _rollout_name(self) -> str:
+        return f"rollout_{self.args.process_index}.safetensors"
+
+    def _forget_answers_after(self, step: int) -> None:
+        """Drop logged answers of the steps that will be taken again."""
+        path = self._folder / ANSWERS_NAME
+        if path.is_file() and self.is_world_process_zero():
+            whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+            path.write_text("".join(line for line in whole if json.loads(line)["step"] < step), encoding="utf-8")
+
+    def _diverged(self, what: str) -> DivergedError:
+        """The error to raise, after the checkpoints that may hold a spoilt policy have been set aside."""
+        kept = 0
+        folder = self._folder
+        if self.is_world_process_zero():
+            for checkpoint in sorted(folder.glob("checkpoint-*")):
+                step = int(checkpoint.name.rsplit("-", 1)[-1])
+                if step > self._last_good_step:
+                    checkpoint.rename(folder / f"diverged-{step}")
+                else:
+                    kept = max(kept, step)
+        last = (
+            f"The last good checkpoint is {folder / f'checkpoint-{kept}'}." if kept else "There is no checkpoint yet."
+        )
+        return DivergedError(
+            f"{what} That was at step {self.state.global_step} of PPO. Lower learning_rate or raise kl_coef. {last}"
+        )
+
+
+def _as_they_are(rows: list[Any]) -> Any:
+    """The collator: a rollout needs the conversations themselves."""
+    return rows
