@@ -72,8 +72,8 @@ class RolloutSampler(Sampler[int]):
 
 
 def _is_conversation(prompt: object) -> bool:
-    return (
-        isinstance(prompt, list)
-        and len(prompt) > 0
-        and all(isinstance(message, dict) and {"role", "content"} <= message.keys() for message in prompt)
-    )
+    return isinstance(prompt, list) and len(prompt) > 0 and all(map(_is_message, prompt))
+
+
+def _is_message(turn: object) -> bool:
+    return isinstance(turn, dict) and all(isinstance(turn.get(name), str) for name in ("role", "content"))
