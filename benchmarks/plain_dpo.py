@@ -15,8 +15,8 @@ from trl import DPOConfig, DPOTrainer
 job = json.loads(sys.argv[1])
 torch.set_num_threads(job["threads"])
 tokenizer = AutoTokenizer.from_pretrained(job["base"])
-model = AutoModelForCausalLM.from_pretrained(job["base"], dtype=getattr(torch, job["dtype"]))
-model = PeftModel.from_pretrained(model, job["adapter"], is_trainable=True)
+base = AutoModelForCausalLM.from_pretrained(job["base"], dtype=getattr(torch, job["dtype"]))
+model = PeftModel.from_pretrained(base, job["adapter"], is_trainable=True)
 train, test = (Dataset.from_parquet(f"{job['dataset']}/{split}.parquet") for split in ("train", "test"))
 trainer = DPOTrainer(
     model,

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from galileu_pipeline.data_folder import PROJECT_ROOT, DataFolder
 from galileu_pipeline.lineage.artifacts import ArtifactStore
-from galileu_pipeline.profiles.schema import active_profile_name, load_profile
+from galileu_pipeline.profiles.names import active_profile_name
+from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.settings import DpoSettings
 
@@ -51,7 +52,7 @@ def plain_command(store: ArtifactStore) -> list[str]:
     inputs = {name: store.current(name) for name in ("base_model", "sft_model", "dpo_dataset")}
     output = Path(tempfile.mkdtemp())
     settings = DpoSettings.model_validate(stage.settings.model_dump())
-    recipe = DpoRecipe(stage.spec(inputs, output), settings, print)
+    recipe = DpoRecipe(stage.spec(inputs, output, output / "checkpoints"), settings, print)
     job = {
         "base": str(inputs["base_model"].path),
         "adapter": str(inputs["sft_model"].path),
@@ -60,7 +61,7 @@ def plain_command(store: ArtifactStore) -> list[str]:
         "threads": stage.resources.cpus,
         "dtype": {"fp32": "float32", "bf16": "bfloat16"}[stage.resources.precision],
         "eval_examples": settings.eval_examples,
-        "args": recipe.arguments(output, beta=settings.beta, label_smoothing=settings.label_smoothing),
+        "args": {**recipe.arguments(), "beta": settings.beta, "label_smoothing": settings.label_smoothing},
     }
     return [sys.executable, str(PROJECT_ROOT / "benchmarks" / "plain_dpo.py"), json.dumps(job)]
 

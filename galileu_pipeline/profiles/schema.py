@@ -1,21 +1,22 @@
 """A profile: one YAML with everything that differs between a laptop and a cluster."""
 
-import os
 from collections.abc import Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from galileu_pipeline.errors import SettingsError
+from galileu_pipeline.evaluation.settings import EvaluationSettings, PromotionSettings
 from galileu_pipeline.feedback.datasets import DatasetSettings
 from galileu_pipeline.feedback.pairing import PairingSettings
+from galileu_pipeline.profiles.automation import AutomationSettings
+from galileu_pipeline.profiles.names import profile_file
 from galileu_pipeline.training.settings import (
     BaseSettings,
     DpoSettings,
     LoraSettings,
+    PpoSettings,
     Resources,
     RewardSettings,
     SampleSettings,
@@ -23,8 +24,6 @@ from galileu_pipeline.training.settings import (
     SftSettings,
 )
 from galileu_pipeline.training.stages import Stage, StageName
-
-DEFAULT_PROFILE = "cpu"
 
 
 class Profile(Settings):
@@ -44,6 +43,10 @@ class Profile(Settings):
     sft: SftSettings
     reward: RewardSettings
     dpo: DpoSettings
+    ppo: PpoSettings
+    evaluation: EvaluationSettings = EvaluationSettings()
+    promotion: PromotionSettings = PromotionSettings()
+    automation: AutomationSettings = AutomationSettings()
     resources: dict[str, Resources] = Field(description="by model asset")
 
     def stage(self, name: StageName, overrides: Mapping[str, Any]) -> Stage:
@@ -62,21 +65,16 @@ class Profile(Settings):
             name=name,
             asset=asset,
             settings=settings,
-            resources=self.resources.get(asset, Resources()),
+            resources=self.resources_of(asset),
             lora=self.lora,
             samples=self.samples,
             seed=self.seed,
             profile=self.name,
         )
 
-
-def profile_names() -> list[str]:
-    return sorted(path.name.removesuffix(".yaml") for path in _folder().iterdir() if path.name.endswith(".yaml"))
-
-
-def active_profile_name() -> str:
-    """`GALILEU_PROFILE`, or the default."""
-    return os.environ.get("GALILEU_PROFILE") or DEFAULT_PROFILE
+    def resources_of(self, asset: str) -> Resources:
+        """What the profile gives that asset; the least where it says nothing."""
+        return self.resources.get(asset, Resources())
 
 
 def load_profile(name: str) -> Profile:
@@ -85,11 +83,7 @@ def load_profile(name: str) -> Profile:
     Raises:
         SettingsError: there is no such profile, or a field of it is wrong.
     """
-    if name not in profile_names():
-        raise SettingsError(
-            f"There is no profile {name!r}. GALILEU_PROFILE takes one of: {', '.join(profile_names())}."
-        )
-    content = yaml.safe_load((_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+    content = yaml.safe_load(profile_file(name).read_text(encoding="utf-8"))
     try:
         return Profile.model_validate({"name": name, **content})
     except ValidationError as error:
@@ -99,7 +93,3 @@ def load_profile(name: str) -> Profile:
 def describe(error: ValidationError) -> str:
     """A validation error in one line: each field and what is wrong with it."""
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}" for fault in error.errors())
-
-
-def _folder() -> Traversable:
-    return files("galileu_pipeline.profiles")

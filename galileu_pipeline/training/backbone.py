@@ -1,5 +1,6 @@
 """Loading what a stage trains: the frozen base, and the one adapter on it."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from galileu_pipeline.training.settings import LoraSettings, Resources, StageSpec
+from galileu_pipeline.training.settings import LoraSettings, ModelFiles, Resources, StageSpec
+from galileu_pipeline.training.sharing import twin
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -61,11 +63,37 @@ def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> Pe
     return wrapped
 
 
+def load_reward_model_beside(
+    policy: PeftModel, adapter: Path, tokenizer: PreTrainedTokenizerBase, *, trainable: bool = False
+) -> PeftModel:
+    """The trained reward model of `adapter`, over the frozen weights of `policy`, which are its base too.
+
+    Nothing but its adapter and its `score` head takes memory.
+    """
+    bare: Any = twin(policy).unload()
+    config = copy.deepcopy(bare.config)
+    config.update({"num_labels": 1, "pad_token_id": tokenizer.pad_token_id})
+    with torch.device("meta"):
+        classifier: Any = AutoModelForSequenceClassification.from_config(config)
+    setattr(classifier, classifier.base_model_prefix, getattr(bare, bare.base_model_prefix))
+    classifier.score = torch.nn.Linear(
+        bare.config.get_text_config().hidden_size, 1, bias=False, dtype=bare.dtype, device=bare.device
+    )
+    return PeftModel.from_pretrained(classifier.eval(), adapter, is_trainable=trainable)
+
+
+def load_judge(judge: ModelFiles, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
+    """The trained reward model on a base of its own, on the GPU if there is one; to score answers with."""
+    options = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id}
+    model = _placed(
+        _load_base(AutoModelForSequenceClassification, judge.base, judge.resources, **options), judge.resources
+    )
+    return PeftModel.from_pretrained(model, str(judge.adapter)).eval()
+
+
 def load_trained(base: Path, adapter: Path | None, resources: Resources) -> PreTrainedModel | PeftModel:
     """A causal model to talk to, on the GPU if there is one: the base, with the adapter on it if there is one."""
-    model: Any = _load_base(AutoModelForCausalLM, base, resources)
-    if resources.quantization == "none" and torch.cuda.is_available():  # bitsandbytes places what it quantizes itself
-        model = model.to("cuda")
+    model = _placed(_load_base(AutoModelForCausalLM, base, resources), resources)
     return (PeftModel.from_pretrained(model, adapter) if adapter else model).eval()
 
 
@@ -95,6 +123,11 @@ def make_readable(folder: Path) -> None:
     """transformers leaves weights at mode 0600, which a chat under another user cannot read."""
     for file in folder.iterdir():
         file.chmod(0o644)
+
+
+def _placed(model: Any, resources: Resources) -> Any:
+    # bitsandbytes places what it quantizes itself
+    return model.to("cuda") if resources.quantization == "none" and torch.cuda.is_available() else model
 
 
 def _load_base(auto_class: Any, folder: Path, resources: Resources, **options: Any) -> PreTrainedModel:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from pydantic import TypeAdapter
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -20,9 +21,9 @@ from transformers import (
     set_seed,
 )
 
-from galileu_pipeline.errors import InputError, StageError
+from galileu_pipeline.errors import InputError, InterruptedProcessError, StageError
+from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import make_readable
-from galileu_pipeline.training.progress import Report
 from galileu_pipeline.training.settings import (
     BaseSettings,
     GgufBase,
@@ -91,7 +92,9 @@ def _from_hub(settings: HubBase, spec: StageSpec, report: Report) -> tuple[PreTr
         model = AutoModelForCausalLM.from_pretrained(settings.repo, dtype="auto", use_safetensors=True, **options)
         return model, AutoTokenizer.from_pretrained(settings.repo, **options)
     except OSError as error:
-        raise StageError(
+        # The hub's client says so where it could not connect, and has no copy of an earlier download.
+        unreachable = isinstance(error.__cause__ or error.__context__, LocalEntryNotFoundError)
+        raise (InterruptedProcessError if unreachable else StageError)(
             f"{settings.repo} could not be loaded from the hub: {str(error).splitlines()[0]} For a gated model accept "
             "its licence and set HF_TOKEN; without a network, use a profile with a local or packaged base."
         ) from error

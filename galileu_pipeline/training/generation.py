@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,14 +13,35 @@ from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.training.scoring import Messages
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class GeneratedAnswer:
+    """An answer without special tokens; its length in tokens, and whether it ended before the limit."""
+
+    text: str
+    tokens: int
+    ended: bool
+
+
 def generate(
-    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Messages], max_new_tokens: int
-) -> list[str]:
-    """One answer a prompt, in order."""
-    if not prompts:
-        return []
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Messages],
+    max_new_tokens: int,
+    batch_size: int = 64,
+) -> list[GeneratedAnswer]:
+    """The most likely answer to each prompt, in order."""
     model.eval()
+    return [
+        answer
+        for start in range(0, len(prompts), batch_size)
+        for answer in _generate_batch(model, tokenizer, prompts[start : start + batch_size], max_new_tokens)
+    ]
+
+
+@torch.no_grad()
+def _generate_batch(
+    model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Messages], max_new_tokens: int
+) -> list[GeneratedAnswer]:
     side, tokenizer.padding_side = tokenizer.padding_side, "left"
     try:
         inputs: Any = tokenizer.apply_chat_template(
@@ -37,7 +59,25 @@ def generate(
         **inputs, max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id
     )
     new_BT = output_BT[:, inputs["input_ids"].shape[1] :]
-    return [text.strip() for text in tokenizer.batch_decode(new_BT, skip_special_tokens=True)]
+    ends = end_ids(model.generation_config, tokenizer)
+    lengths = [_length(row, ends) for row in new_BT.tolist()]
+    texts = tokenizer.batch_decode(new_BT, skip_special_tokens=True)
+    return [GeneratedAnswer(text.strip(), length, ended) for text, (length, ended) in zip(texts, lengths, strict=True)]
+
+
+def end_ids(config: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The tokens that end an answer, by a model's generation config and its tokenizer; some models have several."""
+    given = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    ids = {token for token in (*given, tokenizer.eos_token_id) if token is not None}
+    if not ids:
+        raise ValueError("Neither the model nor the tokenizer names an end token, so no answer could end.")
+    return sorted(ids)
+
+
+def _length(ids: Sequence[int], ends: Sequence[int]) -> tuple[int, bool]:
+    """Tokens up to and including the first end token, and whether there is one."""
+    first = next((place for place, token in enumerate(ids) if token in ends), None)
+    return (len(ids), False) if first is None else (first + 1, True)
 
 
 class Generation:

@@ -18,6 +18,7 @@ class RewardRecipe(Recipe[RewardSettings]):
     """TRL's RewardTrainer on {prompt, chosen, rejected} (Bradley & Terry 1952; Ouyang et al., 2203.02155, eq. 1)."""
 
     settings_type = RewardSettings
+    talks = False
 
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_reward_model(self.spec, tokenizer)
@@ -34,15 +35,16 @@ class RewardRecipe(Recipe[RewardSettings]):
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
         chosen, rejected = self._pair_rewards(trainer.model, tokenizer, test)
         margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
-        answers = read_split(self.spec, "answers")
+        answers = read_split(self.spec.dataset, "answers")
         rewards = self._rewards(trainer.model, tokenizer, answers["prompt"], answers["completion"])
+        correlation = rank_correlation(rewards, answers["score"])
         return {
             "preference_accuracy": {
                 "reward_model": preference_accuracy(chosen, rejected).model_dump(),
                 "untrained_head": preference_accuracy(*self._untrained).model_dump(),
             },
             "reward_margin": round(sum(margins) / len(margins), 6),
-            "reward_rating_rank_correlation": rank_correlation(rewards, answers["score"]),
+            "reward_rating_rank_correlation": correlation.model_dump() if correlation else None,
         }
 
     def _pair_rewards(

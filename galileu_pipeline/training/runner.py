@@ -1,4 +1,4 @@
-"""One runner for SFT, reward model and DPO. A stage's recipe adds only its model, its TRL trainer and its metrics."""
+"""One runner for all training stages. A stage's recipe adds only its model, its trainer and its metrics."""
 
 import json
 import math
@@ -6,17 +6,21 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, TypeVar
 
+import pyarrow.parquet as pq
 import torch
 from datasets import Dataset
+from datasets.table import InMemoryTable
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
 
 from galileu_pipeline.errors import StageError
+from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
-from galileu_pipeline.training.progress import ProgressCallback, Report
+from galileu_pipeline.training.checkpoints import KEPT, SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.generation import generate
+from galileu_pipeline.training.progress import ProgressCallback, curve_points
 from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
 
 LOG_NAME = "training_log.jsonl"
@@ -29,6 +33,7 @@ class Recipe(ABC, Generic[SettingsT]):
     """What one stage adds to the runner."""
 
     settings_type: ClassVar[type[TrainerSettings]]
+    talks: ClassVar[bool] = True  # whether the model generates text, so that answers before and after can be shown
 
     def __init__(self, spec: StageSpec, settings: SettingsT, report: Report) -> None:
         self.spec = spec
@@ -39,9 +44,13 @@ class Recipe(ABC, Generic[SettingsT]):
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         """The model with its trainable adapter."""
 
+    def select(self, data: Dataset) -> Dataset:
+        """The rows of the training split to train on."""
+        return data
+
     @abstractmethod
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
-        """The TRL trainer. `common` holds the arguments that all of them take: args, datasets, callbacks."""
+        """The trainer. `common` holds the arguments that all of them take: args, datasets, callbacks."""
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         """Measure and generate what must come from the untrained adapter."""
@@ -50,15 +59,11 @@ class Recipe(ABC, Generic[SettingsT]):
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
         """Held-out metrics of the trained model, with those of the one it started from beside them."""
 
-    def samples(self) -> Sequence[dict[str, str]]:
-        """Generated answers: {prompt, before, after}."""
-        return ()
-
-    def arguments(self, output_dir: Path, **extra: Any) -> dict[str, Any]:
-        """Arguments of every TRL config, from the settings."""
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of every trainer's config, from the settings."""
         settings = self.settings
         return {
-            "output_dir": str(output_dir),
+            "output_dir": str(self.spec.checkpoints),
             "learning_rate": settings.learning_rate,
             "num_train_epochs": settings.epochs,
             "max_steps": settings.max_steps,
@@ -75,19 +80,23 @@ class Recipe(ABC, Generic[SettingsT]):
             "logging_first_step": True,
             "eval_strategy": "steps",
             "eval_steps": settings.eval_steps,
-            "save_strategy": "no",
+            "save_strategy": "steps",
+            "save_steps": settings.save_steps,
+            "save_total_limit": KEPT,
+            "logging_nan_inf_filter": False,  # it would hide the loss that says that training failed
             "seed": self.spec.seed,
             "data_seed": self.spec.seed,
             "bf16": self.spec.resources.precision == "bf16",
             "use_cpu": self.spec.resources.gpus == 0,
             "report_to": "none",
             "disable_tqdm": True,
-            **extra,
         }
 
 
 def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> StageResult:
     """Train one adapter and write it to `spec.output`, with its curves and samples.
+
+    Where `spec.checkpoints` holds what a killed run left, training goes on from there and ends with the same weights.
 
     Raises:
         StageError: no example was short enough, or the loss left the finite numbers.
@@ -108,54 +117,59 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     model = recipe.load_model(tokenizer)
 
     # Data
-    data, test = read_split(spec, "train"), read_split(spec, "test")
+    data, test = recipe.select(read_split(spec.dataset, "train")), read_split(spec.dataset, "test")
+    shown = test["prompt"][: spec.samples.prompts if recipe.talks else 0]
 
     # Trainer
-    progress = ProgressCallback(report, spec.stage)
-    with TemporaryDirectory(prefix="galileu-trainer-") as scratch:
-        trainer = recipe.make_trainer(
-            model,
-            tokenizer,
-            {
-                "args": recipe.arguments(Path(scratch)),
-                "train_dataset": data,
-                "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
-                "callbacks": [progress],
-            },
-        )
-        trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries beside our lines
-        examples = len(trainer.train_dataset)  # type: ignore[arg-type]
-        if examples == 0:
-            raise StageError(f"Every example is longer than max_length={settings.max_length} tokens; raise it.")
-        clock.lap("load")
-        recipe.before(trainer, tokenizer, test)
-        clock.lap("evaluate")
-        outcome = trainer.train()
-        clock.lap("train")
-        if not math.isfinite(outcome.training_loss):
-            raise StageError(
-                f"The loss of {spec.stage} became {outcome.training_loss} by step {outcome.global_step}. "
-                "Lower learning_rate, or use precision fp32."
-            )
-        report(f"{spec.stage}: evaluating on {len(test)} held-out examples")
-        metrics = recipe.evaluate(trainer, tokenizer, test)
-        clock.lap("evaluate")
+    checkpoint = last_checkpoint(spec.checkpoints)
+    trainer = recipe.make_trainer(
+        model,
+        tokenizer,
+        {
+            "args": recipe.arguments(),
+            "train_dataset": data,
+            "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
+            "callbacks": [ProgressCallback(report, spec.stage), SealCheckpoints()],
+        },
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries beside our lines
+    examples = len(trainer.train_dataset)  # type: ignore[arg-type]
+    if examples == 0:
+        raise StageError(f"Every example is longer than max_length={settings.max_length} tokens; raise it.")
+    clock.lap("load")
+    recipe.before(trainer, tokenizer, test)
+    answers_before = generate(model, tokenizer, shown, spec.samples.max_new_tokens)
+    untrained = curve_points(trainer.state.log_history)
+    clock.lap("evaluate")
+    if checkpoint:
+        report(f"{spec.stage}: going on from {checkpoint.name} of a run that did not end")
+    outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    clock.lap("train")
+    _require_finite(trainer.state.log_history, spec.stage)
+    report(f"{spec.stage}: evaluating on {len(test)} held-out examples")
+    metrics = recipe.evaluate(trainer, tokenizer, test)
+    answers_after = generate(model, tokenizer, shown, spec.samples.max_new_tokens)
+    clock.lap("evaluate")
 
     # Save
     save_adapter(model, spec)
-    _write_lines(spec.output / LOG_NAME, progress.history)
-    (spec.output / SAMPLES_NAME).write_text(
-        json.dumps(list(recipe.samples()), ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
+    curves = untrained + curve_points(trainer.state.log_history)
+    _write_lines(spec.output / LOG_NAME, curves)
+    samples = [
+        {"prompt": prompt[-1]["content"], "before": before.text, "after": after.text}
+        for prompt, before, after in zip(shown, answers_before, answers_after, strict=True)
+    ]
+    (spec.output / SAMPLES_NAME).write_text(json.dumps(samples, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return StageResult(
         metrics={
-            "train_loss": round(outcome.training_loss, 6),
+            "train_loss": _mean_loss(curves),
             "steps": outcome.global_step,
             "train_examples": examples,
             "dropped_too_long": len(data) - examples,
             **metrics,
         },
         environment={"devices": device_names(), "threads": torch.get_num_threads(), "seconds": clock.seconds},
+        resumed_from=checkpoint.name if checkpoint else None,
     )
 
 
@@ -177,10 +191,33 @@ def device_names() -> list[str]:
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu"]
 
 
-def read_split(spec: StageSpec, name: str) -> Dataset:
-    """`<name>.parquet` of the stage's dataset."""
-    return Dataset.from_parquet(str(spec.dataset / f"{name}.parquet"), keep_in_memory=True)
+def read_split(dataset: Path, name: str) -> Dataset:
+    """`<name>.parquet` of a dataset's folder.
+
+    Read without the library's cache, which would keep people's texts outside the data folder.
+    """
+    return Dataset(InMemoryTable(pq.read_table(dataset / f"{name}.parquet")))
+
+
+def _require_finite(log: Sequence[dict[str, Any]], stage: str) -> None:
+    for point in log:
+        if not math.isfinite(point.get("loss", 0.0)):
+            raise StageError(
+                f"The loss of {stage} became {point['loss']} by step {point['step']}. Lower learning_rate, or use "
+                "precision fp32."
+            )
+
+
+def _mean_loss(curves: Sequence[dict[str, Any]]) -> float:
+    """Mean over the steps of the logged losses, each of which stands for the steps since the one before."""
+    total, last = 0.0, 0
+    for point in curves:
+        if "loss" in point:
+            total += point["loss"] * (point["step"] - last)
+            last = point["step"]
+    return round(total / max(last, 1), 6)
 
 
 def _write_lines(path: Path, records: Sequence[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    # Sorted: what the Trainer reads back from a checkpoint has other key orders than what it logged itself.
+    path.write_text("".join(json.dumps(record, sort_keys=True) + "\n" for record in records), encoding="utf-8")

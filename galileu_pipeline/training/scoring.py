@@ -42,6 +42,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Message
     return EncodedAnswer(ids, min(len(prompt_ids), len(ids) - 1))
 
 
+def count_prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> int:
+    """Tokens of a conversation up to where the answer begins."""
+    return len(_ids(tokenizer, prompt, add_generation_prompt=True))
+
+
 def answer_logprobs(
     model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
 ) -> list[AnswerLogprob]:

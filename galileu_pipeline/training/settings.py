@@ -1,14 +1,11 @@
 """Settings of the training stages. Every field says what it does; the resolved values go into the manifest."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-StageName = Literal["base", "sft", "reward", "dpo"]
-
-# What passes between the orchestrator and a stage's process, in one folder.
-SPEC_NAME, RESULT_NAME, ERROR_NAME = "spec.json", "result.json", "error.txt"
+StageName = Literal["base", "sft", "reward", "dpo", "ppo"]
 
 
 class Settings(BaseModel):
@@ -17,7 +14,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class GgufBase(Settings):
+class PublishedBase(Settings):
+    """Weights that somebody made, and lets others use on terms."""
+
+    license: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9.-]*$",
+        description="of the weights, as the Hugging Face hub names it, e.g. apache-2.0; the model cards say it",
+    )
+
+
+class GgufBase(PublishedBase):
     """A quantized checkpoint inside an installed package, converted once to safetensors."""
 
     source: Literal["gguf"]
@@ -25,7 +32,7 @@ class GgufBase(Settings):
     file: str = Field(description="the GGUF file inside it")
 
 
-class HubBase(Settings):
+class HubBase(PublishedBase):
     """A model of the Hugging Face hub. Needs HF_TOKEN in the environment where the model is gated."""
 
     source: Literal["hub"]
@@ -33,7 +40,7 @@ class HubBase(Settings):
     revision: str = Field(pattern=r"^[0-9a-f]{40}$", description="the commit, so that the base never changes unseen")
 
 
-class LocalBase(Settings):
+class LocalBase(PublishedBase):
     """A folder with safetensors weights, a config and a tokenizer."""
 
     source: Literal["local"]
@@ -65,7 +72,7 @@ class LoraSettings(Settings):
 
 
 class TrainerSettings(Settings):
-    """What SFT, reward model and DPO have in common."""
+    """What all training stages have in common."""
 
     learning_rate: float = Field(gt=0, description="peak rate; LoRA takes about ten times that of full fine-tuning")
     epochs: float = Field(1.0, gt=0, description="passes over the training split")
@@ -86,6 +93,16 @@ class TrainerSettings(Settings):
         64, ge=1, description="held-out examples of an evaluation during training; all at the end"
     )
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
+    save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
+
+    @model_validator(mode="after")
+    def _checkpoints_at_points_of_the_curves(self) -> Self:
+        # Between two points the trainer holds sums that a checkpoint does not keep.
+        if self.save_steps % self.logging_steps:
+            raise ValueError(
+                f"save_steps ({self.save_steps}) must be a multiple of logging_steps ({self.logging_steps})"
+            )
+        return self
 
 
 class SftSettings(TrainerSettings):
@@ -107,6 +124,50 @@ class DpoSettings(TrainerSettings):
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="assumed share of flipped labels")
 
 
+class PpoSettings(TrainerSettings):
+    """Proximal policy optimization against the reward model (Schulman et al., 1707.06347; Ouyang et al., 2203.02155).
+
+    One iteration samples `batch_size * gradient_accumulation_steps * minibatches` answers a device and learns from them
+    in `ppo_epochs` passes. Here `max_steps`, `logging_steps`, `eval_steps` and `save_steps` count iterations.
+    """
+
+    logging_steps: int = Field(1, ge=1, description="iterations between two points of the curves")
+    eval_steps: int = Field(10, ge=1, description="iterations between two evaluations during training")
+    save_steps: int = Field(10, ge=1, description="iterations between two checkpoints; a killed run goes on there")
+    max_new_tokens: int = Field(128, ge=1, description="tokens of an answer; the prompt has the rest of max_length")
+    rollout_batch_size: int = Field(32, ge=1, description="answers sampled at once, and scored in one forward pass")
+    ppo_epochs: int = Field(4, ge=1, description="passes over the sampled answers")
+    minibatches: int = Field(1, ge=1, description="optimizer steps a pass")
+    temperature: float = Field(1.0, gt=0, description="of sampling")
+    kl_coef: float = Field(0.05, ge=0, description="of the per-token KL penalty; where it starts if adaptive")
+    kl_estimator: Literal["k1", "k2", "k3"] = Field("k1", description="how KL is estimated from one token")
+    kl_target: float | None = Field(None, gt=0, description="nats an answer that kl_coef adapts to; null: fixed")
+    kl_horizon: int = Field(1000, ge=1, description="answers; smaller lets kl_coef adapt faster")
+    target_kl: float | None = Field(0.1, gt=0, description="nats a token past which an update is cut short")
+    max_kl: float | None = Field(100.0, gt=0, description="nats an answer at which training stops with an error")
+    gamma: float = Field(1.0, ge=0, le=1, description="discount a token")
+    lam: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation (1506.02438)")
+    clip_range: float = Field(0.2, gt=0, description="epsilon of the clipped policy loss")
+    value_clip_range: float = Field(0.2, gt=0, description="epsilon of the clipped value loss")
+    value_coef: float = Field(0.1, ge=0, description="weight of the value loss")
+    value_model: Literal["adapter", "reward_model"] = Field(
+        "adapter", description="starts as a new head on a copy of the policy's adapter, or as the reward model"
+    )
+    value_learning_rate: float | None = Field(None, gt=0, description="peak rate of the value model; null: the same")
+    missing_eos_penalty: float = Field(1.0, ge=0, description="off the reward of an answer that did not end")
+    normalize_rewards: bool = Field(True, description="mean 0 and standard deviation 1 over all answers so far")
+    reward_clip: float | None = Field(5.0, gt=0, description="largest reward, after normalisation")
+    logged_answers: int = Field(4, ge=0, description="sampled answers kept of each iteration, for people to read")
+
+    @model_validator(mode="after")
+    def _room_for_the_prompt(self) -> Self:
+        if self.max_new_tokens >= self.max_length:
+            raise ValueError(f"max_new_tokens ({self.max_new_tokens}) leaves no room for a prompt in max_length")
+        if self.kl_target is not None and self.kl_coef == 0:
+            raise ValueError("an adaptive kl_coef must start above 0")
+        return self
+
+
 class Resources(Settings):
     """What a stage needs of a machine, and how it uses it."""
 
@@ -126,6 +187,18 @@ class Resources(Settings):
         return self
 
 
+class ModelFiles(Settings):
+    """Where a model lies, and how it computes."""
+
+    id: str
+    asset: str
+    base_id: str
+    base: Path = Field(description="folder of the base model")
+    adapter: Path | None = Field(None, description="folder of the adapter; None for the base itself")
+    resources: Resources = Resources()
+    system_prompt: str = Field("", description="first message of every conversation with it; empty for none")
+
+
 class SampleSettings(Settings):
     """Answers generated before and after training, for people to read."""
 
@@ -138,6 +211,7 @@ class StageSpec(Settings):
 
     stage: StageName
     output: Path = Field(description="an empty folder for the artifact's files")
+    checkpoints: Path = Field(description="a folder of the stage's own that outlives it; a killed run goes on from it")
     seed: int = 0
     settings: dict[str, object] = Field(description="the stage's settings; each stage validates its own")
     resources: Resources = Resources()
@@ -145,6 +219,7 @@ class StageSpec(Settings):
     samples: SampleSettings = SampleSettings()
     base: Path = Field(Path(), description="folder of the base model; of no use to stage `base`")
     adapter: Path | None = Field(None, description="folder of the adapter to go on from")
+    reward: Path | None = Field(None, description="folder of the reward model's adapter; of use to stage `ppo` alone")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
     dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
 
@@ -154,3 +229,4 @@ class StageResult(Settings):
 
     metrics: dict[str, object] = {}
     environment: dict[str, object] = {}
+    resumed_from: str | None = Field(None, description="the checkpoint of a killed run it went on from")

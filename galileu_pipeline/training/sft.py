@@ -8,7 +8,6 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from trl import SFTConfig, SFTTrainer
 
 from galileu_pipeline.training.backbone import load_policy
-from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import SftSettings
 
@@ -28,19 +27,9 @@ class SftRecipe(Recipe[SftSettings]):
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         # A fresh LoRA adds nothing, so this is the base model.
         self._base = _held_out(trainer)
-        self._prompts = test["prompt"][: self.spec.samples.prompts]
-        self._answers = generate(trainer.model, tokenizer, self._prompts, self.spec.samples.max_new_tokens)
 
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
-        after = generate(trainer.model, tokenizer, self._prompts, self.spec.samples.max_new_tokens)
-        self._samples = [
-            {"prompt": prompt[-1]["content"], "before": before, "after": answer}
-            for prompt, before, answer in zip(self._prompts, self._answers, after, strict=True)
-        ]
         return {**_held_out(trainer), **{f"base_{name}": value for name, value in self._base.items()}}
-
-    def samples(self) -> list[dict[str, str]]:
-        return self._samples
 
 
 def _held_out(trainer: Trainer) -> dict[str, float]:

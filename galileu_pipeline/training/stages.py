@@ -3,21 +3,18 @@
 Light on purpose: the orchestrator imports this, so nothing here imports PyTorch.
 """
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from galileu_pipeline.errors import MissingArtifactError, StageError
+from galileu_pipeline.errors import MissingArtifactError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
+from galileu_pipeline.lineage.digests import code_digest
 from galileu_pipeline.lineage.manifest import RunInfo
+from galileu_pipeline.process import Launch, run_process
 from galileu_pipeline.training.model_card import model_card
 from galileu_pipeline.training.settings import (
-    ERROR_NAME,
-    RESULT_NAME,
-    SPEC_NAME,
     LoraSettings,
     Resources,
     SampleSettings,
@@ -26,9 +23,6 @@ from galileu_pipeline.training.settings import (
     StageResult,
     StageSpec,
 )
-
-# Runs `python -m galileu_pipeline.training STAGE --spec FILE` somewhere, until it ends.
-Launch = Callable[[list[str]], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Stage:
             }
         return Plan(self.asset, list(inputs.values()), config, self.seed)
 
-    def spec(self, inputs: Mapping[str, Artifact], output: Path) -> StageSpec:
+    def spec(self, inputs: Mapping[str, Artifact], output: Path, checkpoints: Path) -> StageSpec:
         """What the stage's process is told."""
         paths = {name: artifact.path for name, artifact in inputs.items()}
         return StageSpec(
@@ -70,7 +64,9 @@ class Stage:
             base=paths.get("base_model", Path()),
             base_id=inputs["base_model"].id if "base_model" in inputs else "",
             adapter=paths.get("sft_model"),
+            reward=paths.get("reward_model"),
             dataset=next((path for name, path in paths.items() if name.endswith("_dataset")), Path()),
+            checkpoints=checkpoints,
         )
 
 
@@ -85,44 +81,41 @@ def make_model(
 ) -> Made:
     """Train `stage` on `inputs` (by asset name) and publish the model, or reuse the one made from the same.
 
+    A run that was killed leaves checkpoints, from which the next one with the same plan and code goes on.
+
     Raises:
         StageError: the process ended without a result.
-        MissingArtifactError: the SFT model is one of another base.
+        MissingArtifactError: the SFT model or the reward model is one of another base.
     """
     _require_same_base(inputs)
     plan = stage.plan(inputs)
+    scratch = store.data.checkpoints(plan.id)
 
     def write(staging: Path) -> Outcome:
-        result = _run_process(stage.spec(inputs, staging), launch)
-        (staging / "README.md").write_text(model_card(plan, result.metrics), encoding="utf-8")
-        return Outcome(metrics=result.metrics, environment=result.environment)
+        result = write_model(stage, inputs, staging, scratch / code_digest()[:12], launch)
+        return Outcome(metrics=result.metrics, environment=result.environment, resumed_from=result.resumed_from)
 
-    return store.make(plan, write, run=run, force=force)
+    return store.make(plan, write, run=run, force=force, scratch=scratch)
 
 
-def _run_process(spec: StageSpec, launch: Launch) -> StageResult:
-    with TemporaryDirectory(prefix="galileu-stage-") as folder:
-        work = Path(folder)
-        (work / SPEC_NAME).write_text(spec.model_dump_json(indent=2), encoding="utf-8")
-        command = [sys.executable, "-m", "galileu_pipeline.training", spec.stage, "--spec", str(work / SPEC_NAME)]
-        try:
-            launch(command)
-        except Exception as error:
-            if (work / ERROR_NAME).is_file():
-                raise StageError((work / ERROR_NAME).read_text(encoding="utf-8")) from error
-            raise
-        if not (work / RESULT_NAME).is_file():
-            raise StageError(f"The process of stage {spec.stage} ended without a result. Its output says why.")
-        return StageResult.model_validate_json((work / RESULT_NAME).read_text(encoding="utf-8"))
+def write_model(
+    stage: Stage, inputs: Mapping[str, Artifact], output: Path, checkpoints: Path, launch: Launch
+) -> StageResult:
+    """Train `stage` on `inputs` in a process of its own, and leave all the model's files in `output`."""
+    spec = stage.spec(inputs, output, checkpoints)
+    result = run_process(["galileu_pipeline.training", stage.name], spec, StageResult, launch)
+    (output / "README.md").write_text(model_card(stage.plan(inputs), result.metrics), encoding="utf-8")
+    return result
 
 
 def _require_same_base(inputs: Mapping[str, Artifact]) -> None:
-    if "sft_model" not in inputs:
-        return
-    sft, base = inputs["sft_model"], inputs["base_model"]
-    trained_on = next(ref for ref in sft.manifest.inputs if ref.asset == "base_model")
-    if trained_on.digest != base.manifest.digest:
-        raise MissingArtifactError(
-            f"{sft.id} was trained on {trained_on.id}, but the current base is {base.id}. "
-            "Materialize sft_model again: dagster asset materialize --select sft_model."
-        )
+    for asset in ("sft_model", "reward_model"):
+        if asset not in inputs:
+            continue
+        model, base = inputs[asset], inputs["base_model"]
+        trained_on = next(ref for ref in model.manifest.inputs if ref.asset == "base_model")
+        if trained_on.digest != base.manifest.digest:
+            raise MissingArtifactError(
+                f"{model.id} was trained on {trained_on.id}, but the current base is {base.id}. "
+                f"Materialize {asset} again: dagster asset materialize --select {asset}."
+            )

@@ -23,7 +23,8 @@ def build_tiny(output: Path, seed: int = 0, hidden_size: int = 32) -> Path:
         "heads": 2,
         "vocabulary": 400,
     }
-    base.run(StageSpec(stage="base", output=output, seed=seed, settings=settings), say_nothing)
+    spec = StageSpec(stage="base", output=output, checkpoints=output / "unused", seed=seed, settings=settings)
+    base.run(spec, say_nothing)
     return output
 
 

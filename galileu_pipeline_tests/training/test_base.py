@@ -17,7 +17,7 @@ from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
 def run(output: Path, **settings: object) -> None:
     output.mkdir()
-    base.run(StageSpec(stage="base", output=output, settings=settings), say_nothing)
+    base.run(StageSpec(stage="base", output=output, checkpoints=output, settings=settings), say_nothing)
 
 
 def test_tiny_is_the_same_for_the_same_seed_only(tmp_path: Path) -> None:

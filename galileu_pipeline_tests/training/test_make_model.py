@@ -1,7 +1,6 @@
 """From inputs to a published model: what happens when the process of a stage does well, and when it does not."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,11 @@ import pytest
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import MissingArtifactError, StageError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
+from galileu_pipeline.lineage.verification import verify
+from galileu_pipeline.process import ERROR_NAME, Complaint
 from galileu_pipeline.profiles.schema import load_profile
-from galileu_pipeline.training.settings import ERROR_NAME, StageSpec
+from galileu_pipeline.training.settings import StageSpec
 from galileu_pipeline.training.stages import make_model
-
-Launch = Callable[[list[str]], None]
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def test_the_tiny_base_through_a_real_process(store: ArtifactStore) -> None:
     assert not made.reused
     assert (made.artifact.path / "model.safetensors").is_file()
     assert made.artifact.id in (made.artifact.path / "README.md").read_text()
-    assert store.verify(made.artifact) == []
+    assert verify(store, made.artifact.id) == []
 
 
 def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
@@ -71,7 +70,8 @@ def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
 
 def test_the_message_of_a_failed_stage_reaches_the_user_and_nothing_is_published(store: ArtifactStore) -> None:
     def launch(command: list[str]) -> None:
-        Path(command[-1]).with_name(ERROR_NAME).write_text("The loss became nan. Lower learning_rate.")
+        complaint = Complaint(message="The loss became nan. Lower learning_rate.", transient=False, exit_code=1)
+        Path(command[-1]).with_name(ERROR_NAME).write_text(complaint.model_dump_json())
         raise RuntimeError("exit code 1")
 
     with pytest.raises(StageError, match="Lower learning_rate"):

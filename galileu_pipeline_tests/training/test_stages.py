@@ -1,6 +1,7 @@
 """Trained stages, in this process, on data a child could learn."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from galileu_pipeline.feedback.datasets import write_examples, write_held_out_answers, write_pairs
-from galileu_pipeline.training.backbone import load_tokenizer
+from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside, load_tokenizer
+from galileu_pipeline.training.checkpoints import SealCheckpoints, last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.generation import generate
+from galileu_pipeline.training.ppo.recipe import PpoRecipe
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.scoring import answer_rewards, encode
@@ -35,15 +38,14 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index, (question, split) in enumerate(rows)
     ]
     answers = [
-        {"prompt": question, "response": text, "score": score, "split": split, "feedback_ids": ["x"]}
+        {"prompt": question, "response": text, "score": score, "split": split, "example_id": f"{question}-{score}"}
         for question, split in rows
         for text, score in ((GOOD, 1.0), (BAD, 0.0))
     ]
     for name in ("pairs", "examples"):
         (folder / name).mkdir()
     write_pairs(pa.Table.from_pylist(pairs).to_batches(), "", folder / "pairs")
-    held_out = [answer for answer in answers if answer["split"] == "test"]
-    write_held_out_answers(pa.Table.from_pylist(held_out).to_batches(), "", folder / "pairs")
+    write_held_out_answers(pa.Table.from_pylist(answers).to_batches(), "", folder / "pairs")
     write_examples(pa.Table.from_pylist(answers).to_batches(), [], 0.75, "", folder / "examples")
     return folder
 
@@ -55,14 +57,17 @@ def run(
     output: Path,
     adapter: Path | None = None,
     resources: Resources | None = None,
+    reward: Path | None = None,
+    checkpoints: Path | None = None,
     **settings: object,
 ) -> StageResult:
     output.mkdir(parents=True)
-    stage = {SftRecipe: "sft", RewardRecipe: "reward", DpoRecipe: "dpo"}[recipe]
+    stage = {SftRecipe: "sft", RewardRecipe: "reward", DpoRecipe: "dpo", PpoRecipe: "ppo"}[recipe]
     spec = StageSpec.model_validate(
         {
             "stage": stage,
             "output": output,
+            "checkpoints": checkpoints or output.with_name(f"{output.name}-checkpoints"),
             "settings": {"learning_rate": 0.01, "epochs": 6, "batch_size": 10, "max_length": 128, **settings},
             "lora": LoraSettings(r=8, alpha=16),
             "samples": SampleSettings(prompts=1, max_new_tokens=4),
@@ -70,6 +75,7 @@ def run(
             "base": base,
             "base_id": "base_model-000000000000",
             "adapter": adapter,
+            "reward": reward,
             "dataset": dataset,
         }
     )
@@ -125,7 +131,7 @@ def test_reward_model_starts_from_sft_and_can_be_loaded_again(
 ) -> None:
     result: Any = run(RewardRecipe, tiny_base, dataset / "pairs", tmp_path / "out", adapter=sft[0])
     assert result.metrics["preference_accuracy"]["reward_model"]["value"] == 1.0
-    assert result.metrics["reward_rating_rank_correlation"] > 0.8
+    assert result.metrics["reward_rating_rank_correlation"]["value"] > 0.8
 
     tokenizer = load_tokenizer(tmp_path / "out")
     base = AutoModelForSequenceClassification.from_pretrained(
@@ -141,6 +147,105 @@ def test_reward_model_starts_from_sft_and_can_be_loaded_again(
         2,
     )
     assert good > bad
+
+
+@pytest.fixture(scope="module")
+def reward(
+    tiny_base: Path, dataset: Path, sft: tuple[Path, StageResult], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    output = tmp_path_factory.mktemp("reward") / "out"
+    run(RewardRecipe, tiny_base, dataset / "pairs", output, adapter=sft[0])
+    return output
+
+
+PPO: dict[str, Any] = {"max_new_tokens": 16, "batch_size": 15, "ppo_epochs": 2, "learning_rate": 0.003, "epochs": 4}
+
+
+@pytest.mark.parametrize("value_model", ["adapter", "reward_model"])
+def test_ppo_is_measured_on_held_out_questions(
+    tiny_base: Path, dataset: Path, sft: tuple[Path, StageResult], reward: Path, tmp_path: Path, value_model: str
+) -> None:
+    out = tmp_path / "out"
+    settings = {**PPO, "value_model": value_model}
+    result: Any = run(PpoRecipe, tiny_base, dataset / "pairs", out, adapter=sft[0], reward=reward, **settings)
+    metrics = result.metrics
+    assert metrics["train_examples"] == 30
+    assert metrics["steps"] == 4 * 2 * 2  # two rollouts an epoch, two passes over each
+    rewards = metrics["held_out_reward"]
+    assert {measured["n"] for measured in rewards.values()} == {10}
+    assert rewards["gain"]["value"] == pytest.approx(
+        rewards["ppo_model"]["value"] - rewards["sft_model"]["value"], abs=1e-5
+    )
+    assert metrics["held_out_answers"]["sft_model"]["kl"]["value"] == 0
+    assert metrics["held_out_answers"]["ppo_model"]["kl"]["value"] > 0
+    assert set(metrics["preference_accuracy"]) == {"base_model", "sft_model", "ppo_model"}
+    assert load_file(out / "adapter_model.safetensors").keys() == load_file(sft[0] / "adapter_model.safetensors").keys()
+    log = [json.loads(line) for line in (out / "training_log.jsonl").read_text().splitlines()]
+    assert sum("reward" in point for point in log) == 8
+    assert len((out / "answers.jsonl").read_text().splitlines()) == 8 * 4
+
+
+def test_the_reward_model_on_shared_weights_gives_the_same_rewards(
+    tiny_base: Path, sft: tuple[Path, StageResult], reward: Path
+) -> None:
+    tokenizer = load_tokenizer(tiny_base)
+    spec = StageSpec(stage="ppo", output=tiny_base, checkpoints=tiny_base, settings={}, base=tiny_base, adapter=sft[0])
+    shared = load_reward_model_beside(load_policy(spec), reward, tokenizer)
+    base = AutoModelForSequenceClassification.from_pretrained(
+        tiny_base, num_labels=1, pad_token_id=tokenizer.pad_token_id
+    )
+    alone = PeftModel.from_pretrained(base, reward)
+    prompt = [{"role": "user", "content": "Você viu a lua número 99?"}]
+    answers = [encode(tokenizer, prompt, [{"role": "assistant", "content": text}], 128) for text in (GOOD, BAD)]
+    assert answer_rewards(shared, tokenizer, answers, 2) == answer_rewards(alone, tokenizer, answers, 2)
+
+
+@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
+    tiny_base: Path,
+    dataset: Path,
+    sft: tuple[Path, StageResult],
+    reward: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: type[Recipe[Any]],
+) -> None:
+    data = dataset / ("examples" if recipe is SftRecipe else "pairs")
+    settings: dict[str, Any] = {
+        "epochs": 4,
+        "logging_steps": 1,
+        "save_steps": 2,
+        **(PPO if recipe is PpoRecipe else {}),
+    }
+    adapter = None if recipe is SftRecipe else sft[0]
+
+    def start(name: str) -> StageResult:
+        return run(
+            recipe, tiny_base, data, tmp_path / name, adapter, reward=reward, checkpoints=tmp_path / "kept", **settings
+        )
+
+    whole = start("whole")
+    shutil.rmtree(tmp_path / "kept")
+
+    def crash(self: SealCheckpoints, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step > 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SealCheckpoints, "on_step_begin", crash)
+    with pytest.raises(KeyboardInterrupt):
+        start("killed")
+    monkeypatch.undo()
+    last = last_checkpoint(tmp_path / "kept")
+    assert last is not None
+    torn = tmp_path / "kept" / "checkpoint-999"  # as a kill in the middle of writing one leaves it
+    torn.mkdir()
+    (torn / "trainer_state.json").write_text("{")
+
+    resumed = start("resumed")
+    assert resumed.resumed_from == last.name
+    assert resumed.metrics == whole.metrics
+    for file in ("adapter_model.safetensors", "training_log.jsonl", "samples.json"):
+        assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
 
 
 def test_the_same_spec_gives_the_same_bytes(

@@ -15,7 +15,7 @@ from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.backbone import load_policy, load_tokenizer, load_trained, save_adapter
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.settings import LoraSettings, Resources, StageSpec
-from galileu_pipeline.training.talk import Sampling, Talker
+from galileu_pipeline.training.talk import Sampling, Talker, files_of
 
 QUESTION = [{"role": "user", "content": "Quem é você?"}]
 GREEDY = Sampling(max_new_tokens=12)
@@ -28,18 +28,24 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 @pytest.fixture
 def base(store: ArtifactStore, tiny_base: Path) -> Artifact:
+    return base_of_profile(store, tiny_base, "tiny")
+
+
+def base_of_profile(store: ArtifactStore, tiny_base: Path, profile: str) -> Artifact:
     def write(folder: Path) -> Outcome:
         shutil.copytree(tiny_base, folder, dirs_exist_ok=True)
         return Outcome()
 
-    return store.make(Plan("base_model", [], {"profile": "tiny"}), write).artifact
+    return store.make(Plan("base_model", [], {"profile": profile}), write).artifact
 
 
-def adapter_on(store: ArtifactStore, base: Artifact, seed: int) -> Artifact:
+def adapter_on(store: ArtifactStore, base: Artifact, seed: int, **config: str) -> Artifact:
     """A model whose adapter says something else than the base: its B matrices are random, not zero."""
 
     def write(folder: Path) -> Outcome:
-        spec = StageSpec(stage="sft", output=folder, seed=seed, settings={}, base=base.path, lora=LoraSettings())
+        spec = StageSpec(
+            stage="sft", output=folder, checkpoints=folder, seed=seed, settings={}, base=base.path, lora=LoraSettings()
+        )
         policy = load_policy(spec)
         torch.manual_seed(seed)
         for name, parameter in policy.named_parameters():
@@ -48,14 +54,14 @@ def adapter_on(store: ArtifactStore, base: Artifact, seed: int) -> Artifact:
         save_adapter(policy, spec)
         return Outcome()
 
-    return store.make(Plan("sft_model", [base], {"profile": "tiny"}, seed), write).artifact
+    return store.make(Plan("sft_model", [base], {"profile": "tiny", **config}, seed), write).artifact
 
 
 def directly(base: Artifact, adapter: Artifact | None) -> str:
     model = load_trained(base.path, adapter.path if adapter else None, Resources())
     system = load_profile("tiny").datasets.system_prompt
     prompt = [*([{"role": "system", "content": system}] if system else []), *QUESTION]
-    return generate(model, load_tokenizer(base.path), [prompt], GREEDY.max_new_tokens)[0]
+    return generate(model, load_tokenizer(base.path), [prompt], GREEDY.max_new_tokens)[0].text
 
 
 def test_the_stream_grows_to_the_greedy_answer(store: ArtifactStore, base: Artifact) -> None:
@@ -72,6 +78,17 @@ def test_adapters_are_switched_and_switched_off(store: ArtifactStore, base: Arti
     assert len({talker.answer(model, QUESTION, GREEDY) for model in (base, one, two)}) == 3
 
 
+def test_base_and_adapters_share_one_network(store: ArtifactStore, tiny_base: Path) -> None:
+    base = base_of_profile(store, tiny_base, "cpu")
+    adapter = adapter_on(store, base, 1, profile="cpu", precision="bf16", quantization="none")
+    talker = Talker(store)
+    for model in (base, adapter, base):
+        talker.answer(model, QUESTION, GREEDY)
+    assert len(talker._networks) == 1
+    network = talker._networks.load(files_of(store, adapter))
+    assert next(network.model.parameters()).dtype == torch.bfloat16
+
+
 def test_whoever_leaves_stops_the_model(store: ArtifactStore, base: Artifact) -> None:
     talker = Talker(store)
     stream = talker.stream(base, QUESTION, Sampling(max_new_tokens=200))
@@ -82,7 +99,7 @@ def test_whoever_leaves_stops_the_model(store: ArtifactStore, base: Artifact) ->
 
 def test_a_failure_reaches_whoever_asked(store: ArtifactStore, base: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     talker = Talker(store)
-    network = talker._network_of(base)
+    network = talker._networks.load(files_of(store, base))
 
     def fail(**options: object) -> None:
         raise RuntimeError("out of memory")

@@ -2,8 +2,8 @@
 
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import SampledAnswer
-from galileu_pipeline.training.ppo.networks import ValueModel, twin
+from galileu_pipeline.training.ppo.networks import ValueModel
 from galileu_pipeline.training.ppo.rewards import RewardFunction
 from galileu_pipeline.training.ppo.trainer import ANSWERS_NAME, PPOTrainer
 
-__all__ = ["ANSWERS_NAME", "PPOConfig", "PPOTrainer", "RewardFunction", "SampledAnswer", "ValueModel", "twin"]
+__all__ = ["ANSWERS_NAME", "PPOConfig", "PPOTrainer", "RewardFunction", "SampledAnswer", "ValueModel"]

@@ -12,7 +12,7 @@ class RewardFunction(Protocol):
     """One number an answer, in order; more is better, no unit."""
 
     def __call__(
-        self, prompts: Sequence[Messages], answers: Sequence[str], answer_ids: Sequence[Sequence[int]]
+        self, prompts: Sequence[Messages], answers: Sequence[str], answer_ids: Sequence[Sequence[int]], /
     ) -> Sequence[float]:
         """Rewards of `answers`, texts without special tokens; `answer_ids` are their tokens with the end token."""
 

@@ -119,6 +119,6 @@ class Rollout:
     @classmethod
     def load(cls, path: Path, device: torch.device) -> Self:
         """What `save` wrote."""
-        tensors = load_file(path, device=str(device))
+        tensors = {name: tensor.to(device) for name, tensor in load_file(path).items()}
         answers = Answers(**{field.name: tensors.pop(field.name) for field in fields(Answers)})
         return cls(answers=answers, **tensors)

@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from galileu_pipeline.training.generation import end_ids
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, answer_mask
 
@@ -29,7 +30,7 @@ class Sampler:
         batch_size: int,
     ) -> None:
         self._model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
-        self.end_ids = _end_ids(self._model.generation_config, tokenizer)
+        self.end_ids = end_ids(self._model.generation_config, tokenizer)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.end_ids[0]
         self._batch_size = batch_size
         self._options = {
@@ -65,12 +66,3 @@ class Sampler:
             yield
         finally:
             self._model.generation_config = kept
-
-
-def _end_ids(config: Any, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end an answer; some models have several."""
-    given = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-    ids = {token for token in (*given, tokenizer.eos_token_id) if token is not None}
-    if not ids:
-        raise ValueError("Neither the model nor the tokenizer names an end token, so no answer could end.")
-    return sorted(ids)

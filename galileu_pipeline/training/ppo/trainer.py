@@ -23,19 +23,13 @@ from galileu_pipeline.errors import DivergedError
 from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import Experience, Explorer, SampledAnswer
-from galileu_pipeline.training.ppo.networks import (
-    ActorCritic,
-    ValueModel,
-    disable_dropout,
-    freeze,
-    move,
-    twin,
-)
+from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
 from galileu_pipeline.training.ppo.rewards import ClassifierReward, RewardFunction
 from galileu_pipeline.training.ppo.rollout import Rollout
 from galileu_pipeline.training.ppo.sampling import Sampler
+from galileu_pipeline.training.sharing import freeze, move, twin
 
 ANSWERS_NAME = "answers.jsonl"
 _VALUE_NAME, _STATE_NAME = "value_model.safetensors", "ppo_state.json"
@@ -443,7 +437,8 @@ class PPOTrainer(Trainer):
         """Drop logged answers of the steps that will be taken again."""
         path = self._folder / ANSWERS_NAME
         if path.is_file() and self.is_world_process_zero():
-            whole = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+            with path.open(encoding="utf-8") as lines:  # str.splitlines would also break at separators in an answer
+                whole = [line for line in lines if line.endswith("\n")]
             path.write_text("".join(line for line in whole if json.loads(line)["step"] < step), encoding="utf-8")
 
     def _diverged(self, what: str) -> DivergedError:

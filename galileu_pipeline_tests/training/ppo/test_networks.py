@@ -8,9 +8,10 @@ from peft import PeftModel
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from galileu_pipeline.training.ppo import objective
-from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, answer_logprobs, freeze, twin
+from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, answer_logprobs
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, Batch, answer_mask
+from galileu_pipeline.training.sharing import freeze, twin
 from galileu_pipeline_tests.training.ppo.conftest import make_policy
 
 PROMPTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [14]]

@@ -175,7 +175,8 @@ def test_the_sampled_answers_are_kept_for_people_to_read(
 ) -> None:
     trainer = make_trainer(base, tmp_path, share_with_an_a(tokenizer), max_steps=8, logged_answers=3)
     trainer.train()
-    lines = [json.loads(line) for line in (tmp_path / ANSWERS_NAME).read_text().splitlines()]
+    with (tmp_path / ANSWERS_NAME).open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
     assert [line["step"] for line in lines] == [0, 0, 0, 4, 4, 4]
     assert all(line["prompt"].startswith("Pergunta") and line["tokens"] > 0 for line in lines)
 

@@ -1,0 +1,50 @@
+"""How policies judge held-out pairs: the same measure for every model that generates text."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+
+from galileu_pipeline.evaluation.statistics import preference_accuracy
+from galileu_pipeline.training.scoring import AnswerLogprob, answer_logprobs, encode
+
+
+@dataclass(frozen=True)
+class PairLogprobs:
+    """Log-probabilities of the chosen and rejected answers of N pairs under one policy."""
+
+    chosen: list[AnswerLogprob]
+    rejected: list[AnswerLogprob]
+
+    def accuracy(self) -> dict[str, Any]:
+        """How often the chosen answer is the likelier one, by the mean log-probability of its tokens."""
+        return preference_accuracy(
+            [answer.mean for answer in self.chosen], [answer.mean for answer in self.rejected]
+        ).model_dump()
+
+    def implicit_rewards(self, reference: "PairLogprobs", beta: float) -> tuple[list[float], list[float]]:
+        """beta * log(policy / reference) of both sides, (N,) each: the reward of DPO (2305.18290, eq. 5)."""
+        return (
+            [beta * (mine.total - ref.total) for mine, ref in zip(self.chosen, reference.chosen, strict=True)],
+            [beta * (mine.total - ref.total) for mine, ref in zip(self.rejected, reference.rejected, strict=True)],
+        )
+
+
+class HeldOutPairs:
+    """Pairs, tokenized once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, *, max_length: int, batch_size: int) -> None:
+        self._tokenizer = tokenizer
+        self._batch_size = batch_size
+        self._chosen, self._rejected = (
+            [encode(tokenizer, row["prompt"], row[side], max_length) for row in pairs]
+            for side in ("chosen", "rejected")
+        )
+
+    def logprobs(self, model: Any) -> PairLogprobs:
+        """Of all pairs under a causal model."""
+        return PairLogprobs(
+            answer_logprobs(model, self._tokenizer, self._chosen, self._batch_size),
+            answer_logprobs(model, self._tokenizer, self._rejected, self._batch_size),
+        )

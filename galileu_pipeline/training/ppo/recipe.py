@@ -1,0 +1,126 @@
+"""Stage `ppo`: reinforcement learning against the reward model, from the SFT model and near it."""
+
+import json
+from typing import Any
+
+from datasets import Dataset
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, Trainer
+
+from galileu_pipeline.errors import StageError
+from galileu_pipeline.evaluation.statistics import mean
+from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside
+from galileu_pipeline.training.held_out_pairs import HeldOutPairs
+from galileu_pipeline.training.ppo.config import PPOConfig
+from galileu_pipeline.training.ppo.experience import SampledAnswer
+from galileu_pipeline.training.ppo.networks import ValueModel
+from galileu_pipeline.training.ppo.trainer import ANSWERS_NAME, PPOTrainer
+from galileu_pipeline.training.runner import Recipe
+from galileu_pipeline.training.settings import PpoSettings
+from galileu_pipeline.training.sharing import twin
+
+
+class PpoRecipe(Recipe[PpoSettings]):
+    """Our PPOTrainer. Policy, reference (the SFT model), value and reward model share the frozen base in memory."""
+
+    settings_type = PpoSettings
+
+    def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
+        return load_policy(self.spec)
+
+    def select(self, data: Dataset) -> Dataset:
+        """Each conversation once, however many pairs it has."""
+        first: dict[str, int] = {}
+        for row, prompt in enumerate(data["prompt"]):
+            first.setdefault(json.dumps(prompt), row)
+        return data.select(first.values()).select_columns(["prompt"])
+
+    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+        if self.spec.reward is None:
+            raise StageError("Stage ppo needs the folder of a reward model: `reward` in its spec.")
+        reward_model = load_reward_model_beside(model, self.spec.reward, tokenizer)
+        value_model = None
+        if self.settings.value_model == "reward_model":
+            trainable = load_reward_model_beside(model, self.spec.reward, tokenizer, trainable=True)
+            value_model = ValueModel.from_classifier(twin(trainable))
+        return PPOTrainer(
+            model,
+            reward_model,
+            self._config(common.pop("args")),
+            processing_class=tokenizer,
+            value_model=value_model,
+            **common,
+        )
+
+    def _config(self, common: dict[str, Any]) -> PPOConfig:
+        settings = self.settings
+        config = PPOConfig(
+            **{name: value for name, value in common.items() if name != "max_length"},
+            max_prompt_length=settings.max_length - settings.max_new_tokens,
+            max_completion_length=settings.max_new_tokens,
+            per_device_rollout_batch_size=settings.rollout_batch_size,
+            num_ppo_epochs=settings.ppo_epochs,
+            num_minibatches=settings.minibatches,
+            **settings.model_dump(
+                include={
+                    *("temperature", "kl_coef", "kl_estimator", "kl_target", "kl_horizon", "target_kl", "max_kl"),
+                    *("gamma", "lam", "clip_range", "value_clip_range", "value_coef", "value_learning_rate"),
+                    *("missing_eos_penalty", "normalize_rewards", "reward_clip", "logged_answers"),
+                }
+            ),
+        )
+        # The profile counts iterations, the trainer optimizer steps.
+        for name in ("logging_steps", "eval_steps", "save_steps", "max_steps"):
+            value = getattr(config, name)
+            setattr(config, name, value * config.steps_per_rollout if value > 0 else value)
+        config.logging_first_step = False
+        return config
+
+    def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
+        policy = _policy(trainer)
+        self._pairs = HeldOutPairs(
+            tokenizer, test, max_length=self.settings.max_length, batch_size=self.settings.eval_batch_size
+        )
+        self._sft = self._pairs.logprobs(policy)
+        with policy.disable_adapter():
+            self._base = self._pairs.logprobs(policy)
+        self._questions = self.select(test)
+        self._sft_answers = _ppo(trainer).sample_answers(self._questions)
+
+    def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
+        answers = _ppo(trainer).sample_answers(self._questions)
+        gains = [after.reward - before.reward for before, after in zip(self._sft_answers, answers, strict=True)]
+        if self.settings.logged_answers:
+            (self.spec.output / ANSWERS_NAME).write_bytes((self.spec.checkpoints / ANSWERS_NAME).read_bytes())
+        return {
+            "preference_accuracy": {
+                "base_model": self._base.accuracy(),
+                "sft_model": self._sft.accuracy(),
+                "ppo_model": self._pairs.logprobs(_policy(trainer)).accuracy(),
+            },
+            "held_out_reward": {
+                "sft_model": mean([answer.reward for answer in self._sft_answers]).model_dump(),
+                "ppo_model": mean([answer.reward for answer in answers]).model_dump(),
+                "gain": mean(gains).model_dump(),
+            },
+            "held_out_answers": {"sft_model": _shape(self._sft_answers), "ppo_model": _shape(answers)},
+            "kl_target": self.settings.kl_target,
+        }
+
+
+def _ppo(trainer: Trainer) -> PPOTrainer:
+    assert isinstance(trainer, PPOTrainer)
+    return trainer
+
+
+def _policy(trainer: Trainer) -> Any:
+    return _ppo(trainer).policy
+
+
+def _shape(answers: list[SampledAnswer]) -> dict[str, Any]:
+    """What would betray a policy that only flatters the reward model."""
+    return {
+        "kl": mean([answer.kl for answer in answers]).model_dump(),
+        "tokens": mean([float(answer.tokens) for answer in answers]).model_dump(),
+        "ended": round(sum(answer.ended for answer in answers) / len(answers), 6),
+    }
