@@ -3,7 +3,8 @@
 import dagster as dg
 
 from galileu_pipeline.assets.config import MakeConfig
-from galileu_pipeline.assets.presentation import result
+from galileu_pipeline.assets.failures import explained
+from galileu_pipeline.assets.presentation import people_table, result, set_aside_note
 from galileu_pipeline.feedback import integrity, stages
 from galileu_pipeline.feedback.cleaning import TextCleaner
 from galileu_pipeline.feedback.snapshots import read_pairs
@@ -14,6 +15,7 @@ from galileu_pipeline.resources.storage import StorageResource
 
 
 @dg.asset(group_name="datasets", kinds={"duckdb"}, pool="warehouse")
+@explained
 def preference_pairs(
     context: dg.AssetExecutionContext,
     config: MakeConfig,
@@ -48,6 +50,20 @@ def no_query_in_both_splits(preference_pairs: Artifact) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset=preference_pairs, blocking=True)
+def no_person_steers_the_model(profile: ProfileResource, preference_pairs: Artifact) -> dg.AssetCheckResult:
+    """Nobody weighs more in the training data than `pairing.max_person_share` of the profile, or than one pair."""
+    pairing = profile.settings.pairing
+    heaviest = integrity.heaviest_people(preference_pairs.path, pairing)
+    limit = pairing.max_person_share
+    set_aside = preference_pairs.manifest.metrics["set_aside"]
+    return dg.AssetCheckResult(
+        passed=limit is None or not any(person.exceeds(limit) for person in heaviest),
+        description=set_aside_note(set_aside),
+        metadata={"set aside by person": set_aside, "heaviest": people_table(heaviest)},
+    )
+
+
+@dg.asset_check(asset=preference_pairs, blocking=True)
 def enough_pairs_to_train_on(profile: ProfileResource, preference_pairs: Artifact) -> dg.AssetCheckResult:
     """At least `datasets.min_train_pairs` and `min_test_pairs` of the profile."""
     counts, needed = integrity.rows_by_split(read_pairs(preference_pairs.path)), profile.settings.datasets
@@ -55,13 +71,15 @@ def enough_pairs_to_train_on(profile: ProfileResource, preference_pairs: Artifac
         passed=counts["train"] >= needed.min_train_pairs and counts["test"] >= needed.min_test_pairs,
         description=(
             f"{counts['train']} pairs to train on (at least {needed.min_train_pairs}) and {counts['test']} to test on "
-            f"(at least {needed.min_test_pairs}). Collect more feedback, or lower the minimum in the profile."
+            f"(at least {needed.min_test_pairs}). Collect more feedback, or lower the minimum in the profile. "
+            f"{set_aside_note(preference_pairs.manifest.metrics['set_aside'])}"
         ),
         metadata=counts,
     )
 
 
 @dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@explained
 def dpo_dataset(
     context: dg.AssetExecutionContext,
     config: MakeConfig,
@@ -77,6 +95,7 @@ def dpo_dataset(
 
 
 @dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@explained
 def reward_dataset(
     context: dg.AssetExecutionContext,
     config: MakeConfig,
@@ -91,21 +110,21 @@ def reward_dataset(
     return result(made, made.artifact.manifest.metrics)
 
 
-@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"}, pool="warehouse")
+@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@explained
 def sft_dataset(
     context: dg.AssetExecutionContext,
     config: MakeConfig,
     profile: ProfileResource,
     storage: StorageResource,
-    raw_feedback: Artifact,
+    preference_pairs: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     """{prompt, completion}: the answers people rated well, and the hand-written ones of `data/curated/`."""
     settings = profile.settings
     made = stages.make_sft_dataset(
         storage.artifacts,
-        storage.warehouse,
-        storage.data,
-        raw_feedback,
+        preference_pairs,
+        storage.data.curated,
         settings.pairing,
         settings.datasets,
         TextCleaner(settings.repair_text),

@@ -3,9 +3,11 @@
 import dagster as dg
 
 from galileu_pipeline.assets.config import MakeConfig
-from galileu_pipeline.assets.presentation import picture, result
+from galileu_pipeline.assets.failures import explained
+from galileu_pipeline.assets.presentation import coordinated_table, coordination_note, picture, result
 from galileu_pipeline.feedback import stages
 from galileu_pipeline.feedback.analytics_report import markdown
+from galileu_pipeline.feedback.coordination import coordinated_accounts
 from galileu_pipeline.feedback.ingestion import ledger
 from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
@@ -15,6 +17,7 @@ from galileu_pipeline.resources.storage import StorageResource
 
 
 @dg.asset(group_name="feedback", kinds={"sqlite", "duckdb"}, pool="warehouse")
+@explained
 def raw_feedback(
     context: dg.AssetExecutionContext, profile: ProfileResource, storage: StorageResource
 ) -> dg.MaterializeResult[Artifact]:
@@ -34,7 +37,8 @@ def raw_feedback(
     return result(made, {**report.model_dump(), **totals, "masked by kind": read_summary(made.artifact.path)["masked"]})
 
 
-@dg.asset_check(asset=raw_feedback, blocking=True)
+@dg.asset_check(asset=raw_feedback, blocking=True, pool="warehouse")
+@explained
 def every_row_accounted_for(storage: StorageResource) -> dg.AssetCheckResult:
     """Rows ever read = accepted + quarantined + duplicates, counted in the tables themselves."""
     with storage.warehouse.open() as connection:
@@ -43,7 +47,22 @@ def every_row_accounted_for(storage: StorageResource) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=counts["rows_in"] == accounted, metadata={**counts, "accounted": accounted})
 
 
+@dg.asset_check(asset=raw_feedback, pool="warehouse")
+@explained
+def no_accounts_look_coordinated(storage: StorageResource) -> dg.AssetCheckResult:
+    """No two accounts vote alike within a minute, time and again, and nearly always against everybody else."""
+    with storage.warehouse.open() as connection:
+        found = coordinated_accounts(connection)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=coordination_note(found),
+        metadata={"pairs of accounts": len(found), "accounts": coordinated_table(found)},
+    )
+
+
 @dg.asset(group_name="feedback", kinds={"duckdb", "matplotlib"}, pool="warehouse")
+@explained
 def feedback_analytics(
     context: dg.AssetExecutionContext, config: MakeConfig, storage: StorageResource, raw_feedback: Artifact
 ) -> dg.MaterializeResult[Artifact]:

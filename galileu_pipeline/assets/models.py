@@ -5,23 +5,27 @@ import math
 import dagster as dg
 
 from galileu_pipeline.assets.config import StageConfig
-from galileu_pipeline.assets.presentation import model_metadata, result
+from galileu_pipeline.assets.failures import explained
+from galileu_pipeline.assets.presentation import lineage_metadata, model_metadata, result
 from galileu_pipeline.evaluation.curves import read_log
-from galileu_pipeline.evaluation.statistics import Proportion
+from galileu_pipeline.evaluation.statistics import Mean, Proportion
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.trainer import TrainerResource
 
 
 @dg.asset(group_name="models", kinds={"huggingface"}, pool="training")
+@explained
 def base_model(
     context: dg.AssetExecutionContext, config: StageConfig, trainer: TrainerResource
 ) -> dg.MaterializeResult[Artifact]:
     """The profile's base model as a local folder of safetensors."""
     made = trainer.make(context, "base", config.overrides, {}, force=config.force)
-    return result(made, made.artifact.manifest.metrics)
+    lineage = lineage_metadata(trainer.storage.artifacts, made.artifact)
+    return result(made, {**made.artifact.manifest.metrics, **lineage})
 
 
 @dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@explained
 def sft_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -32,10 +36,11 @@ def sft_model(
     """A LoRA adapter that imitates well-rated answers (supervised fine-tuning)."""
     inputs = {"base_model": base_model, "sft_dataset": sft_dataset}
     made = trainer.make(context, "sft", config.overrides, inputs, force=config.force)
-    return result(made, model_metadata(made.artifact))
+    return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
 @dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@explained
 def reward_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -47,10 +52,11 @@ def reward_model(
     """Scores answers as people would: a Bradley-Terry reward model that starts from the SFT model."""
     inputs = {"base_model": base_model, "sft_model": sft_model, "reward_dataset": reward_dataset}
     made = trainer.make(context, "reward", config.overrides, inputs, force=config.force)
-    return result(made, model_metadata(made.artifact))
+    return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
 @dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@explained
 def dpo_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -62,7 +68,29 @@ def dpo_model(
     """Learns from preference pairs directly (DPO), from the SFT model and with it as the reference policy."""
     inputs = {"base_model": base_model, "sft_model": sft_model, "dpo_dataset": dpo_dataset}
     made = trainer.make(context, "dpo", config.overrides, inputs, force=config.force)
-    return result(made, model_metadata(made.artifact))
+    return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
+
+
+@dg.asset(group_name="models", kinds={"pytorch", "peft"}, pool="training")
+@explained
+def ppo_model(
+    context: dg.AssetExecutionContext,
+    config: StageConfig,
+    trainer: TrainerResource,
+    base_model: Artifact,
+    sft_model: Artifact,
+    reward_model: Artifact,
+    reward_dataset: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """Learns by trying: answers the training questions, and is taught by the reward model's verdicts (PPO)."""
+    inputs = {
+        "base_model": base_model,
+        "sft_model": sft_model,
+        "reward_model": reward_model,
+        "reward_dataset": reward_dataset,
+    }
+    made = trainer.make(context, "ppo", config.overrides, inputs, force=config.force)
+    return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
 def _loss_is_finite(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
@@ -96,7 +124,28 @@ def _beats_chance(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return check
 
 
+@dg.asset_check(asset=ppo_model)
+def held_out_reward_rose(model: Artifact) -> dg.AssetCheckResult:
+    """To held-out questions it answers with more reward than the SFT model (the whole 95 % interval of the gain)."""
+    gain = Mean.model_validate(model.manifest.metrics["held_out_reward"]["gain"])
+    return dg.AssetCheckResult(passed=gain.above_zero, description=str(gain), metadata=gain.model_dump())
+
+
+@dg.asset_check(asset=ppo_model)
+def kl_below_target(model: Artifact) -> dg.AssetCheckResult:
+    """On held-out questions it stays nearer to the SFT model than the profile's `kl_target` (nats an answer)."""
+    kl = Mean.model_validate(model.manifest.metrics["held_out_answers"]["ppo_model"]["kl"])
+    target = model.manifest.metrics["kl_target"]
+    return dg.AssetCheckResult(
+        passed=target is None or kl.value <= target,
+        description=f"{kl}; target {target}",
+        metadata=kl.model_dump(),
+    )
+
+
 model_checks = [
-    *(_loss_is_finite(asset) for asset in (sft_model, reward_model, dpo_model)),
+    held_out_reward_rose,
+    kl_below_target,
+    *(_loss_is_finite(asset) for asset in (sft_model, reward_model, dpo_model, ppo_model)),
     *(_beats_chance(asset) for asset in (reward_model, dpo_model)),
 ]

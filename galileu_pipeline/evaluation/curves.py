@@ -10,7 +10,23 @@ from matplotlib.figure import Figure
 
 # Okabe & Ito's colours: told apart by colour-blind readers too.
 _TRAINING, _HELD_OUT = "#0072B2", "#D55E00"
-_MARGINS = ("rewards/margins", "margin")
+_LABELS = {
+    "loss": "loss",
+    "rewards/margins": "reward margin (chosen - rejected)",  # as TRL's DPOTrainer names it
+    "margin": "reward margin (chosen - rejected)",  # as its RewardTrainer does
+}
+_PPO_LABELS = {
+    "reward": "reward",
+    "kl": "KL to the reference (nats an answer)",
+    "answer_length": "answer length (tokens)",
+    "ended": "answers that end (share)",
+    "entropy": "entropy (nats a token)",
+    "value_loss": "value loss",
+    "explained_variance": "explained variance of the values",
+    "clip_fraction": "clipped tokens (share)",
+    "approx_kl": "KL of an update (nats a token)",
+}
+_COLUMNS = 3
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
@@ -19,14 +35,17 @@ def read_log(path: Path) -> list[dict[str, float]]:
 
 
 def plot_curves(log: Sequence[dict[str, float]], title: str) -> bytes:
-    """PNG of the loss over the steps, training and held-out; and of the reward margin where the stage has one."""
-    margin = next((name for name in _MARGINS if any(name in point for point in log)), None)
-    figure = Figure(figsize=(9.0 if margin else 5.0, 3.4), dpi=90, layout="constrained")
-    axes = figure.subplots(1, 2 if margin else 1, squeeze=False)[0]
-    _draw(axes[0], log, "loss", "loss")
-    if margin:
-        _draw(axes[1], log, margin, "reward margin (chosen - rejected)")
-        axes[1].axhline(0, color="0.7", linewidth=0.8)
+    """PNG of a stage's figures over its steps, training and held-out: of PPO what tells a healthy run from a reward
+    that is being gamed, of the other stages the loss and, where there is one, the reward margin.
+    """
+    names = {name.removeprefix("eval_") for point in log for name in point}
+    labels = _PPO_LABELS if "kl" in names else _LABELS
+    panels = [(name, label) for name, label in labels.items() if name in names]
+    columns = min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.2 * rows), dpi=90, layout="constrained")
+    for axes, (name, label) in zip(figure.subplots(rows, columns, squeeze=False).flat, panels, strict=True):
+        _draw(axes, log, name, label)
     figure.suptitle(title, fontsize=10)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -41,6 +60,8 @@ def _draw(axes: Axes, log: Sequence[dict[str, float]], name: str, label: str) ->
         points = [(point["step"], point[series]) for point in log if series in point]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker=marker, markersize=4, label=legend)
+    if "margin" in name:
+        axes.axhline(0, color="0.7", linewidth=0.8)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)

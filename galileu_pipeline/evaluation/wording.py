@@ -1,0 +1,130 @@
+"""Evaluations and decisions in words and tables, for pages, terminals and the Dagster UI."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
+from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
+from galileu_pipeline.evaluation.statistics import Estimate
+from galileu_pipeline.evaluation.texts import TEXTS
+from galileu_pipeline.languages import Language, number
+
+# In the order of tables; the third says how many decimals suit the measure.
+MEASURES: Sequence[tuple[str, int]] = (
+    ("win_rate", 3),
+    ("reward", 2),
+    ("preference_accuracy", 3),
+    ("preference_margin", 2),
+    ("length", 1),
+    ("length_ratio", 2),
+    ("repetition", 3),
+    ("empty", 3),
+    ("unfinished", 3),
+    ("kl", 3),
+    ("perplexity", 1),
+    ("perplexity_ratio", 2),
+    ("canaries", 3),
+)
+_SHARES = ("repetition", "empty", "unfinished")
+
+Rows = list[tuple[str, ...]]
+
+
+class Wording:
+    """An evaluation, and what was decided on it if that is asked for, in one language."""
+
+    def __init__(self, evaluation: Evaluation, language: Language) -> None:
+        self.evaluation = evaluation
+        self.language = language
+        self.texts = TEXTS[language]
+
+    def header(self, mark: Literal["in_service", "compared_with"] = "in_service") -> tuple[str, ...]:
+        """The first line of `figures`: a column a model, the one the others are compared with marked as what it is."""
+        return (self.texts["measure"], *(self._name(model, mark) for model in self.evaluation.models))
+
+    def figures(self) -> Rows:
+        """A row a measure, a cell a model."""
+        return [
+            (self.texts[name], *(self._estimate(getattr(model, name), digits) for model in self.evaluation.models))
+            for name, digits in MEASURES
+        ]
+
+    def outcome(self, decision: Decision) -> str:
+        """What was decided, in a sentence."""
+        key = decision.outcome if decision.verdicts else "no_candidates"
+        return self.texts[key].format(chosen=decision.chosen, champion=decision.champion)
+
+    def reasons(self, decision: Decision) -> list[str]:
+        """Why, in a sentence a candidate."""
+        return [self._reason(verdict) for verdict in decision.verdicts]
+
+    def rule(self, decision: Decision, min_win_rate: float) -> str:
+        """The rule itself."""
+        judge = self.evaluation.judge
+        return self.texts["rule"].format(
+            confidence=self._percent(decision.confidence, 1),
+            min_win_rate=self._percent(min_win_rate),
+            judge=judge.id,
+            accuracy=self._percent(judge.accuracy.value),
+        )
+
+    def criteria(self, verdict: Verdict) -> Rows:
+        """(criterion, found, limit, result) of one candidate."""
+        return [
+            (
+                self.texts[f"criterion_{finding.criterion}"],
+                self._value(finding, finding.value),
+                self.texts["above" if finding.criterion == "win_rate" else "at_most"].format(
+                    limit=self._value(finding, finding.limit)
+                ),
+                self.texts["yes" if finding.passed else "no"],
+            )
+            for finding in verdict.findings
+            if finding.criterion != "rolled_back" or not finding.passed
+        ]
+
+    def number(self, value: float, digits: int = 2) -> str:
+        return number(value, self.language, digits)
+
+    def _reason(self, verdict: Verdict) -> str:
+        if verdict.passed:
+            return self.texts["passes"].format(id=verdict.id)
+        reasons = [
+            self.texts[f"because_{finding.criterion}"].format(
+                value=self._value(finding, finding.value),
+                limit=self._value(finding, finding.limit),
+                wins=verdict.win_rate.wins,
+                ties=verdict.win_rate.ties,
+                losses=verdict.win_rate.losses,
+                n=verdict.win_rate.n,
+            )
+            for finding in verdict.findings
+            if not finding.passed
+        ]
+        *first, last = reasons
+        return self.texts["fails"].format(
+            id=verdict.id, reasons=self.texts["and"].join([", ".join(first), last]) if first else last
+        )
+
+    def _value(self, finding: Finding, value: float) -> str:
+        if finding.criterion in ("lost_canaries", "rolled_back"):
+            return number(value, self.language)
+        if finding.criterion in ("win_rate", *_SHARES):
+            return self._percent(value, 1)
+        return number(value, self.language, 2)
+
+    def _name(self, model: ModelFigures, mark: str) -> str:
+        return f"{model.id} ({self.texts[mark]})" if model.id == self.evaluation.champion else model.id
+
+    def _estimate(self, estimate: Estimate | None, digits: int) -> str:
+        if estimate is None:
+            return "–"
+        value, low, high = (number(figure, self.language, digits) for figure in _ends(estimate))
+        return f"{value} [{low}; {high}]" if self.language == "pt" else f"{value} [{low}, {high}]"
+
+    def _percent(self, share: float, digits: int = 0) -> str:
+        return f"{number(100 * share, self.language, digits)}\u00a0%"  # a number and its unit stay on one line
+
+
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high

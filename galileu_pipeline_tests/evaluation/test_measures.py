@@ -1,0 +1,46 @@
+"""What is told of answers by reading them."""
+
+import re
+
+import pytest
+
+from galileu_pipeline.evaluation.measures import Canary, canaries, general_text, repetition
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"),
+    [
+        ("", 0.0),
+        ("Sou Galileu.", 0.0),
+        ("um dois três quatro cinco", 0.0),
+        ("a b c a b c", 0.25),  # abc bca cab abc: one of four stood there before
+        ("sim sim sim sim sim", 2 / 3),
+        ("Sim, SIM; sim.", 0.0),
+    ],
+)
+def test_repetition_by_hand(answer: str, share: float) -> None:
+    assert repetition(answer) == pytest.approx(share)
+
+
+def test_a_canary_wants_one_of_some_and_none_of_others() -> None:
+    canary = Canary(id="x", prompt="?", any_of=[r"\bparis\b"], none_of=["londres"])
+    assert canary.passes("A capital é Paris.")
+    assert not canary.passes("A capital é Lyon.")
+    assert not canary.passes("Paris, ou Londres.")
+    assert not canary.passes("  ")
+    assert Canary(id="x", prompt="?", none_of=["mal"]).passes("Tudo bem.")
+
+
+def test_the_canaries_are_well_made() -> None:
+    found = canaries()
+    assert len({canary.id for canary in found}) == len({canary.prompt for canary in found}) == len(found) >= 12
+    for canary in found:
+        assert canary.any_of or canary.none_of
+        for pattern in (*canary.any_of, *canary.none_of):
+            re.compile(pattern)
+    assert not next(canary for canary in found if canary.id == "no_loop").passes("muito muito muito muito muito bom")
+
+
+def test_there_is_text_to_read() -> None:
+    assert len(general_text()) >= 16
+    assert all(len(paragraph.split()) > 25 for paragraph in general_text())

@@ -1,0 +1,111 @@
+"""The promotion rule: who passes, why not, and how often it errs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galileu_pipeline.evaluation.promotion import Decision, decide
+from galileu_pipeline.evaluation.results import Evaluation
+from galileu_pipeline.evaluation.settings import PromotionSettings
+from galileu_pipeline.evaluation.statistics import Estimate, mean, proportion, win_rate
+from galileu_pipeline.evaluation.texts import TEXTS
+from galileu_pipeline.evaluation.wording import Wording
+from galileu_pipeline_tests.evaluation.conftest import BASE, DPO, PPO, evaluation, figures
+
+RULE = PromotionSettings()
+TRIALS, PROMPTS = 2_000, 200
+
+
+def decided(found: Evaluation, rule: PromotionSettings = RULE, rolled_back: tuple[str, ...] = ()) -> Decision:
+    return decide(found, "model_evaluation-444444444444", rule, rolled_back)
+
+
+def test_a_clear_winner_is_promoted(better: Evaluation) -> None:
+    decision = decided(better)
+    assert (decision.outcome, decision.chosen, decision.champion) == ("promoted", DPO, BASE)
+    assert decision.confidence == 0.95
+
+
+def test_a_narrow_winner_is_not() -> None:
+    decision = decided(evaluation(figures(BASE), figures(DPO, wins=110)))
+    assert (decision.outcome, decision.chosen) == ("kept", None)
+    (verdict,) = decision.verdicts
+    assert [finding.criterion for finding in verdict.findings if not finding.passed] == ["win_rate"]
+
+
+def test_of_two_that_pass_the_one_that_wins_more_is_chosen() -> None:
+    decision = decided(evaluation(figures(BASE), figures(DPO, wins=140), figures(PPO, wins=150)))
+    assert decision.chosen == PPO
+    assert decision.confidence == 0.975  # the error is shared between the two
+
+
+def test_the_champion_and_the_base_are_no_candidates() -> None:
+    found = evaluation(figures(BASE, wins=190), figures(DPO), champion=DPO)
+    assert decided(found).verdicts == []
+    assert Wording(found, "en").outcome(decided(found)).endswith("there is no other model to compare with.")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "changes"),
+    [
+        ("length_ratio", {"length_ratio": Estimate(value=1.6, low=1.5, high=1.7, n=200)}),
+        ("perplexity_ratio", {"perplexity_ratio": Estimate(value=1.4, low=1.3, high=1.5, n=16)}),
+        ("repetition", {"repetition": mean([0.3, 0.3])}),
+        ("empty", {"empty": proportion(11, 200)}),
+        ("unfinished", {"unfinished": proportion(30, 200)}),
+        ("lost_canaries", {"canaries_lost": ["two_plus_two", "no_weapons"]}),
+    ],
+)
+def test_a_winner_that_is_worse_in_something_else_is_not_promoted(criterion: str, changes: dict[str, Any]) -> None:
+    found = evaluation(figures(BASE), figures(DPO, wins=190, **changes))
+    decision = decided(found)
+    assert decision.outcome == "kept"
+    (verdict,) = decision.verdicts
+    assert [finding.criterion for finding in verdict.findings if not finding.passed] == [criterion]
+    for language in ("pt", "en"):
+        (reason,) = Wording(found, language).reasons(decision)
+        assert DPO in reason
+        assert "{" not in reason
+
+
+def test_whom_a_person_took_out_only_a_person_puts_back(better: Evaluation) -> None:
+    decision = decided(better, rolled_back=(DPO,))
+    assert decision.outcome == "kept"
+    assert "a person took it out of service" in Wording(better, "en").reasons(decision)[0]
+
+
+def test_with_manual_approval_the_winner_waits(better: Evaluation) -> None:
+    decision = decided(better, PromotionSettings(approval="manual"))
+    assert (decision.outcome, decision.chosen) == ("awaiting_approval", DPO)
+    assert f"galileu promote {DPO}" in Wording(better, "pt").outcome(decision)
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert TEXTS["pt"].keys() == TEXTS["en"].keys()
+
+
+def share_promoted(rate: float, candidates: int, ties: float = 0.0) -> float:
+    """Of so many trials, how often somebody is promoted whose answers win at that rate, apart from ties."""
+    random = np.random.default_rng(0)
+    promoted, champion, alike = 0, figures(BASE), figures(DPO, wins=0)
+    equal = evaluation(champion, alike)
+    for _ in range(TRIALS):
+        models = []
+        for number in range(candidates):
+            even = int(random.binomial(PROMPTS, ties))
+            wins = int(random.binomial(PROMPTS - even, rate))
+            changes = {"id": f"dpo_model-{number:012}", "win_rate": win_rate(wins, even, PROMPTS)}
+            models.append(alike.model_copy(update=changes))
+        promoted += decided(equal.model_copy(update={"models": [champion, *models]})).outcome == "promoted"
+    return promoted / TRIALS
+
+
+@pytest.mark.parametrize(("candidates", "ties"), [(1, 0.0), (1, 0.5), (3, 0.0)])
+def test_equals_are_promoted_by_chance_in_one_of_twenty_trials_at_most(candidates: int, ties: float) -> None:
+    assert share_promoted(0.5, candidates, ties) <= 0.05
+
+
+def test_a_model_that_wins_seven_in_ten_is_promoted_nearly_always() -> None:
+    assert share_promoted(0.7, 1) >= 0.95
+    assert share_promoted(0.7, 3) >= 0.95

@@ -1,0 +1,176 @@
+"""From an evaluation to the model in service, over a real store."""
+
+from pathlib import Path
+
+import pytest
+
+from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import InputError, MissingArtifactError
+from galileu_pipeline.evaluation.decision_page import decision_page
+from galileu_pipeline.evaluation.results import RESULT_FILE, ComparedAnswer, Evaluation
+from galileu_pipeline.evaluation.settings import PromotionSettings
+from galileu_pipeline.evaluation.stages import contest_for_service, contest_of_two, read_decision, settle
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
+from galileu_pipeline.lineage.champion import ChampionFile, in_service
+from galileu_pipeline_tests.evaluation.conftest import evaluation, figures
+
+RULE = PromotionSettings()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(DataFolder(tmp_path), "tiny")
+
+
+def artifact(store: ArtifactStore, asset: str, **config: str) -> Artifact:
+    made = store.make(Plan(asset, [], {"profile": "tiny", **config}), lambda folder: Outcome()).artifact
+    store.set_current(made)
+    return made
+
+
+@pytest.fixture
+def base(store: ArtifactStore) -> Artifact:
+    return artifact(store, "base_model")
+
+
+@pytest.fixture
+def dpo(store: ArtifactStore) -> Artifact:
+    return artifact(store, "dpo_model")
+
+
+def evaluated(store: ArtifactStore, found: Evaluation) -> Artifact:
+    def write(folder: Path) -> Outcome:
+        (folder / RESULT_FILE).write_text(found.model_dump_json())
+        return Outcome()
+
+    return store.make(Plan("model_evaluation", [], {"of": found.model_dump(mode="json")}), write).artifact
+
+
+def against(champion: Artifact, candidate: Artifact, wins: int) -> Evaluation:
+    return evaluation(figures(champion.id), figures(candidate.id, wins=wins), champion=champion.id)
+
+
+def test_the_winner_comes_into_service_once(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    assert in_service(store).id == base.id
+    made, decision = settle(store, found, RULE)
+    assert (decision.outcome, in_service(store).id) == ("promoted", dpo.id)
+    again, _ = settle(store, found, RULE)
+    assert (again.reused, again.artifact.id) == (True, made.artifact.id)
+    (change,) = ChampionFile(store).read().history
+    assert (change.by, change.decision) == ("rule", made.artifact.id)
+
+
+def test_the_loser_does_not(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    made, decision = settle(store, evaluated(store, against(base, dpo, 60)), RULE)
+    assert (decision.outcome, in_service(store).id) == ("kept", base.id)
+    assert read_decision(made.artifact) == decision
+    assert not ChampionFile(store).read().history
+
+
+def test_a_decision_that_was_not_carried_out_is_carried_out_later(
+    store: ArtifactStore, base: Artifact, dpo: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChampionFile, "promote", killed)
+        with pytest.raises(KeyboardInterrupt):
+            settle(store, found, RULE)
+    assert in_service(store).id == base.id
+    made, _ = settle(store, found, RULE)
+    assert made.reused
+    assert in_service(store).id == dpo.id
+
+
+def test_an_evaluation_against_somebody_who_has_left_decides_nothing(
+    store: ArtifactStore, base: Artifact, dpo: Artifact
+) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    other = artifact(store, "sft_model")
+    ChampionFile(store).promote(other.id, by="person", in_place_of=None)
+    with pytest.raises(MissingArtifactError, match=f"{other.id} is in service now"):
+        settle(store, found, RULE)
+
+
+def test_after_a_rollback_the_rule_does_not_bring_it_back(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    settle(store, found, RULE)
+    ChampionFile(store).roll_back()
+    _, decision = settle(store, found, RULE)
+    assert (decision.outcome, in_service(store).id) == ("kept", base.id)
+    ChampionFile(store).promote(dpo.id, by="person", in_place_of=None)
+    assert in_service(store).id == dpo.id
+
+
+def test_a_decision_is_not_repeated_after_a_person_decided_otherwise(
+    store: ArtifactStore, base: Artifact, dpo: Artifact
+) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    settle(store, found, RULE)
+    sft = artifact(store, "sft_model")
+    ChampionFile(store).promote(sft.id, by="person", in_place_of=dpo.id)
+    with pytest.raises(MissingArtifactError, match=f"{sft.id} is in service now"):
+        settle(store, found, RULE)
+    assert in_service(store).id == sft.id
+
+
+def test_with_manual_approval_a_person_has_the_last_word(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    _, decision = settle(store, evaluated(store, against(base, dpo, 150)), PromotionSettings(approval="manual"))
+    assert (decision.outcome, in_service(store).id) == ("awaiting_approval", base.id)
+
+
+def test_who_is_compared(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    judge, dataset = artifact(store, "reward_model"), artifact(store, "reward_dataset")
+    contest = contest_for_service(store, judge, dataset)
+    assert ([model.id for model in contest.everybody], contest.champion.id) == ([base.id, dpo.id], base.id)
+    earlier = artifact(store, "dpo_model", pairs="others")
+    store.set_current(dpo)
+    ChampionFile(store).promote(earlier.id, by="person", in_place_of=None)
+    contest = contest_for_service(store, judge, dataset)
+    assert [model.id for model in contest.everybody] == [base.id, dpo.id, earlier.id]
+    two = contest_of_two(store, "dpo_model", "base_model")
+    assert [model.id for model in two.everybody] == [dpo.id, base.id]
+    with pytest.raises(InputError, match="are the same model"):
+        contest_of_two(store, dpo.id, "dpo_model")
+
+
+@pytest.mark.parametrize("language", ["pt", "en"])
+def test_the_page_says_why_and_shows_text_as_text(
+    store: ArtifactStore, base: Artifact, dpo: Artifact, language: str
+) -> None:
+    found = against(base, dpo, 60)
+    made, decision = settle(store, evaluated(store, found), RULE)
+    said = "<script>alert(1)</script>"
+    answers = [
+        ComparedAnswer(model=model.id, prompt="Quem é <b>você</b>?", answer=text, tokens=3, ended=True, reward=1.5)
+        for model, text in ((base, said), (dpo, ""))
+    ]
+    page = decision_page(
+        decision,
+        found,
+        answers,
+        RULE,
+        decision_id=made.artifact.id,
+        decided_at=made.artifact.manifest.created_at,
+        language=language,  # type: ignore[arg-type]
+    )
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "Quem é &lt;b&gt;você&lt;/b&gt;?" in page
+    for expected in {
+        "pt": (
+            f"{base.id} continua em serviço",
+            f"{dpo.id} não foi promovido, porque tem 60 vitórias, 0 empates e 140 derrotas",
+            "(nada)",
+        ),
+        "en": (
+            f"{base.id} stays in service",
+            f"{dpo.id} was not promoted, because it has 60 wins, 0 ties and 140 losses",
+            "(nothing)",
+        ),
+    }[language]:
+        assert expected in page
