@@ -1,6 +1,7 @@
 """Pairs and answers as training sets: Parquet in TRL's conversational format, the same bytes for the same rows.
 
-Every dataset folder has `train.parquet` and `test.parquet`, so `datasets.load_dataset(folder)` opens it.
+Every dataset folder has `train.parquet` and `test.parquet`, which TRL's trainers take, and `sources.parquet`: the
+feedback behind each row of both (feedback/provenance.py).
 """
 
 import hashlib
@@ -28,7 +29,6 @@ _PAIR_SCHEMA = pa.schema(
 )
 _ANSWER_SCHEMA = pa.schema([("prompt", _MESSAGES), ("completion", _MESSAGES), ("score", pa.float64())])
 _EXAMPLE_SCHEMA = pa.schema([("prompt", _MESSAGES), ("completion", _MESSAGES), ("example_id", pa.string())])
-_SOURCE_SCHEMA = pa.schema([("example_id", pa.string()), ("feedback_id", pa.string())])
 
 Message = dict[str, str]
 
@@ -39,7 +39,6 @@ class DatasetSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     system_prompt: str = Field(description="first message of every conversation; empty for none")
-    sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
     min_train_pairs: int = Field(100, ge=1, description="fewer training pairs than this block the training")
     min_test_pairs: int = Field(20, ge=1, description="fewer held-out pairs than this block the training")
 
@@ -50,6 +49,11 @@ class CuratedExample:
 
     prompt: str
     completion: str
+
+    @property
+    def example_id(self) -> str:
+        """As `sql/select_answers.sql` makes it of an answer."""
+        return hashlib.sha256(f"{self.prompt}\x1f{self.completion}".encode()).hexdigest()[:16]
 
 
 def conversation(system_prompt: str, question: str) -> list[Message]:
@@ -78,8 +82,10 @@ def write_held_out_answers(answers: Iterable[pa.RecordBatch], system_prompt: str
     What TRL's pairs leave out; it serves to compare rewards with ratings.
     """
     with TableWriter(folder / "answers.parquet", _ANSWER_SCHEMA) as writer:
-        for rows in answers:
-            writer.write([prompt_column(system_prompt, rows["prompt"]), answer_column(rows["response"]), rows["score"]])
+        for split, rows in _by_split(answers):
+            if split == "test":
+                columns = [prompt_column(system_prompt, rows["prompt"]), answer_column(rows["response"]), rows["score"]]
+                writer.write(columns)
     return writer.rows
 
 
@@ -90,28 +96,27 @@ def write_examples(
     system_prompt: str,
     folder: Path,
 ) -> dict[str, int]:
-    """{prompt, completion, example_id} a split, for SFT, and `sources.parquet`: the feedback behind each example.
+    """{prompt, completion, example_id} a split, for SFT. Returns rows by split, and of `curated`.
 
     Args:
         answers: scored answers; those of at least `min_score` are taken.
         curated: hand-written examples, each with its side of the split; they come last.
     """
     curated = list(curated)
-    with (
-        _SplitWriter(folder, _EXAMPLE_SCHEMA) as examples,
-        TableWriter(folder / "sources.parquet", _SOURCE_SCHEMA) as sources,
-    ):
+    with _SplitWriter(folder, _EXAMPLE_SCHEMA) as examples:
         for split, rows in _by_split(answers):
             good = rows.filter(pc.greater_equal(rows["score"], min_score))
-            ids = examples.write(split, _example_columns(system_prompt, good["prompt"], good["response"]))[-1]
-            behind = good["feedback_ids"]
-            sources.write([ids.take(pc.list_parent_indices(behind)), pc.list_flatten(behind)])
+            examples.write(
+                split,
+                [prompt_column(system_prompt, good["prompt"]), answer_column(good["response"]), good["example_id"]],
+            )
         for split in SPLITS:
             of_split = [item for item, side in curated if side == split]
             prompts, completions = (
                 pa.array([getattr(item, name) for item in of_split], pa.string()) for name in ("prompt", "completion")
             )
-            examples.write(split, _example_columns(system_prompt, prompts, completions))
+            ids = pa.array([item.example_id for item in of_split], pa.string())
+            examples.write(split, [prompt_column(system_prompt, prompts), answer_column(completions), ids])
     return examples.counts | {"curated": len(curated)}
 
 
@@ -219,11 +224,3 @@ def _messages(roles: NDArray[np.str_], contents: pa.StringArray, length: int) ->
     messages = pa.StructArray.from_arrays([pa.array(roles.tolist(), pa.string()), contents], ["role", "content"])
     offsets = np.arange(0, len(contents) + 1, length, dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), messages)
-
-
-def _example_columns(system_prompt: str, questions: pa.StringArray, answers: pa.StringArray) -> list[pa.Array]:
-    ids = [
-        hashlib.sha256(f"{question}\x1f{answer}".encode()).hexdigest()[:16]
-        for question, answer in zip(questions.to_pylist(), answers.to_pylist(), strict=True)
-    ]
-    return [prompt_column(system_prompt, questions), answer_column(answers), pa.array(ids, pa.string())]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.datasets import answer_column, prompt_column
-from galileu_pipeline.feedback.pairing import READ_ROWS, PairingSettings, build_answers, build_pairs
+from galileu_pipeline.feedback.pairing import READ_ROWS, PairingSettings, build_pairs
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import staged
 
@@ -71,12 +71,9 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, settings: ExportSettings) -> pa.RecordBatchReader:
-    parameters = {}
-    if settings.kind == "training":
-        build_answers(connection, settings.pairing)
-        parameters = {"min_score": (settings.min_rating - 1) / 4}
-    elif settings.kind == "pairs":
+    if settings.kind != "feedback":
         build_pairs(connection, settings.pairing)
+    parameters = {"min_score": (settings.min_rating - 1) / 4} if settings.kind == "training" else {}
     reader = connection.sql(sql(f"export_{settings.kind}"), params=parameters).to_arrow_reader(READ_ROWS)
     return _conversational(reader, settings.system_prompt) if settings.conversational else reader
 

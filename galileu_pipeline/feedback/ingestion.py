@@ -5,8 +5,9 @@ says which rows are accepted. `insert_*.sql` stores those that are new.
 """
 
 import hashlib
+import hmac
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +20,15 @@ from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.preparation import RowPreparer
+from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.reasons import Reason
 from galileu_pipeline.feedback.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.sources.rows import RefusedRow, RowBatch
 from galileu_pipeline.feedback.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
 from galileu_pipeline.feedback.statements import sql
 
 MAX_TEXT_CHARS = 100_000
+_ERASED = (Reason.ERASED.value, "erased at the request of whoever gave it; it is not taken again")
 _CHUNK_ROWS = 2_048
 # In the order in which parse_rows.sql counts them.
 FIELDS = (
@@ -130,9 +134,13 @@ class _Feed:
 class Ingestor:
     """Brings rows into an open warehouse."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, preparer: RowPreparer) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, preparer: RowPreparer, erased: Set[str] = frozenset()
+    ) -> None:
+        """`erased` are digests (`erased_row_digest`) of rows that were erased, and are not to come back."""
         self.connection = connection
         self.preparer = preparer
+        self._erased = erased
         self._secret = preparer.pseudonyms.secret("row identity")
         self._prepared_rows = _Feed(connection, "prepared_rows")
         self._raw_rows = _Feed(connection, "raw_rows")
@@ -225,9 +233,20 @@ class Ingestor:
 
             def prepared() -> Iterator[_Batch]:
                 for batch in _one_ahead(parsed()):
-                    yield _Batch(batch.raw, self.preparer.prepare(batch.table))
+                    yield _Batch(batch.raw, self._refuse_erased(self.preparer.prepare(batch.table)))
 
             yield from _one_ahead(prepared())
+
+    def _refuse_erased(self, rows: pa.Table) -> pa.Table:
+        """Prepared rows, those that were erased with a fault."""
+        if not self._erased:
+            return rows
+        ids, faults = rows["feedback_id"].to_pylist(), rows["fault"].to_pylist()
+        erased = [erased_row_digest(self.preparer.pseudonyms, row) in self._erased for row in ids]
+        judged = [list(_ERASED) if gone else fault for gone, fault in zip(erased, faults, strict=True)]
+        return rows.set_column(
+            rows.column_names.index("fault"), "fault", pa.array(judged, rows.schema.field("fault").type)
+        )
 
     def _set_variables(self, connection: duckdb.DuckDBPyConnection, mapping: Mapping[str, str]) -> None:
         """What parse_rows.sql and select_refused.sql ask for."""
@@ -321,6 +340,12 @@ class Ingestor:
 
     def _digest(self, row: str) -> str:
         return hashlib.sha256((self._secret + row).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def erased_row_digest(pseudonyms: Pseudonyms, feedback_id: str) -> str:
+    """128 bits of a keyed hash of a row's id: enough to know the row again, and nothing else of it."""
+    key = pseudonyms.secret("erased row").encode()
+    return hmac.digest(key, feedback_id.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:

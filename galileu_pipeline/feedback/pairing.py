@@ -1,7 +1,6 @@
 """Votes into preference pairs, in SQL. The statements in `sql/` are the rules; this module runs them in order."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 
 import duckdb
@@ -34,36 +33,59 @@ class PairingSettings(BaseModel):
         10, ge=1, description="pairs kept a question: side-by-side ones, then largest margin"
     )
     test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the questions held out from all training")
+    sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
+    max_person_share: float | None = Field(
+        0.005,
+        gt=0,
+        le=1,
+        description="share of the training data (SFT, reward and DPO together) that one person may weigh, if that is "
+        "more than one pair; null: no limit, for raters you know",
+    )
 
 
 def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
-    """Bring `preference_pairs` and `pair_sources` up to what the feedback says.
+    """Bring `answers`, `queries`, `preference_pairs`, `pair_sources` and `set_aside` up to what the feedback says.
 
-    Only questions that got feedback since the last time are paired again, unless the settings are others.
+    Only questions that got feedback since the last time are paired again, unless the settings are others. Where one
+    person weighs too much, rows of theirs are set aside and their questions paired without them, until nobody does.
     """
-    build_answers(connection, settings)
-    with _following(connection, "preference_pairs", settings.model_dump_json()):
-        for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-        for statement in (
-            f"pair_{settings.strategy.value}",
-            "pair_choices",
-            "merge_pairs",
-            "replace_preference_pairs",
-        ):
-            connection.execute(sql(statement))
-
-
-def build_answers(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
-    """Bring `answers` (mean scores) and `queries` (wording) up to what the feedback says, as `build_pairs` does.
-
-    Also makes the macro `split_of`, which tells the side of a question.
-    """
-    connection.execute("SET VARIABLE test_fraction = $value", {"value": settings.test_fraction})
+    settings_json = settings.model_dump_json()
+    for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     connection.execute(sql("create_split_macro"))
-    with _following(connection, "answers", ""):
-        connection.execute(sql("build_answers"))
-        connection.execute(sql("build_queries"))
+    found = connection.execute(sql("find_derived_table"), {"settings": settings_json}).fetchall()
+    connection.execute("SET VARIABLE after = $value", {"value": found[0][0]})
+    connection.execute(sql("mark_touched_queries"))
+    connection.execute("DELETE FROM set_aside")
+    _pair_touched(connection, settings.strategy)
+    if settings.max_person_share is not None:
+        while _set_aside_excess(connection):
+            _pair_touched(connection, settings.strategy)
+    connection.execute("DELETE FROM derived_tables")
+    connection.execute(sql("record_derived_table"), {"settings": settings_json})
+
+
+def _pair_touched(connection: duckdb.DuckDBPyConnection, strategy: PairingStrategy) -> None:
+    """Pair the questions of the temporary table `touched` again."""
+    for statement in (
+        "build_answers",
+        "build_queries",
+        f"pair_{strategy.value}",
+        "pair_choices",
+        "merge_pairs",
+        "replace_preference_pairs",
+    ):
+        connection.execute(sql(statement))
+
+
+def _set_aside_excess(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Set aside what people weigh beyond the limit, and let `touched` name its questions. False where nobody does.
+
+    What is left weighs more once rows are gone, so this is to be repeated; every time there are fewer rows.
+    """
+    connection.execute(sql("weigh_rows"))
+    connection.execute(sql("set_aside_excess"))
+    return bool(connection.execute("SELECT count(*) FROM touched").fetchall()[0][0])
 
 
 def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
@@ -72,24 +94,37 @@ def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchRea
 
 
 def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """(pair_id, feedback_id, role), in a fixed order."""
+    """(pair_id, feedback_id, person, role), in a fixed order.
+
+    `context` is the role of rows that are in none of a question's pairs, yet helped to decide which answers were
+    compared and how the question is worded; they stand beside the question's first pair.
+    """
     return connection.sql(sql("select_pair_sources")).to_arrow_reader(READ_ROWS)
 
 
-def scored_answers(connection: duckdb.DuckDBPyConnection, split: str | None = None) -> pa.RecordBatchReader:
-    """(query_key, prompt, response, score, votes, split, feedback_ids) of one split or all, after `build_answers`."""
-    return connection.sql(sql("select_answers"), params={"split": split}).to_arrow_reader(READ_ROWS)
+def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(example_id, query_key, prompt, response, score, votes, split), in a fixed order."""
+    return connection.sql(sql("select_answers")).to_arrow_reader(READ_ROWS)
 
 
-@contextmanager
-def _following(connection: duckdb.DuckDBPyConnection, name: str, settings: str) -> Iterator[None]:
-    """The temporary table `touched`: the questions about which there is feedback that a derived table has not seen."""
-    found = connection.execute(sql("find_derived_table"), {"name": name, "settings": settings}).fetchall()
-    connection.execute("SET VARIABLE after = $value", {"value": found[0][0]})
-    connection.execute(sql("mark_touched_queries"))
-    yield
-    connection.execute("DELETE FROM derived_tables WHERE name = $name", {"name": name})
-    connection.execute(sql("record_derived_table"), {"name": name, "settings": settings})
+def answer_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(example_id, feedback_id) of the votes in each answer's mean score, in a fixed order."""
+    return connection.sql(sql("select_answer_sources")).to_arrow_reader(READ_ROWS)
+
+
+def question_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(query_key, feedback_id, person) of every vote and choice that counts, in a fixed order."""
+    return connection.sql(sql("select_question_rows")).to_arrow_reader(READ_ROWS)
+
+
+def kept_out(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(kind, query_key, feedback_id, person) of rows but for which there would be another `pair` or `example`."""
+    return connection.sql(sql("select_kept_out")).to_arrow_reader(READ_ROWS)
+
+
+def set_aside(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
+    """(feedback_id, person) of the rows that do not count since their person weighs as much as one may."""
+    return connection.sql(sql("select_set_aside")).to_arrow_reader(READ_ROWS)
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -102,7 +137,15 @@ def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return counts
 
 
-def split_of(connection: duckdb.DuckDBPyConnection, query_keys: Iterable[str]) -> list[str]:
-    """'train' or 'test' for each key, after `build_answers`."""
-    statement = sql("select_split")
-    return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]
+def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Rows set aside, by person."""
+    return dict(connection.execute(sql("count_set_aside")).fetchall())
+
+
+def split_of(query_keys: Iterable[str], test_fraction: float) -> list[str]:
+    """'train' or 'test' for each key of a question."""
+    with duckdb.connect() as connection:
+        connection.execute("SET VARIABLE test_fraction = $value", {"value": test_fraction})
+        connection.execute(sql("create_split_macro"))
+        statement = sql("select_split")
+        return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]

@@ -19,3 +19,4 @@ class Reason(StrEnum):
     INVALID_VERDICT = "invalid_verdict"
     NO_SIGNAL = "no_signal"
     SAME_RESPONSES = "same_responses"
+    ERASED = "erased"

@@ -1,11 +1,7 @@
 """The feedback as one page that a person can read and send: self-contained, without scripts, in their language."""
 
-import base64
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 
 from galileu_pipeline.evaluation.statistics import Proportion
 from galileu_pipeline.feedback.analytics import FeedbackAnalytics, Totals
@@ -13,9 +9,9 @@ from galileu_pipeline.feedback.analytics_plots import plots
 from galileu_pipeline.feedback.analytics_texts import TEXTS, Texts
 from galileu_pipeline.languages import Language, number
 from galileu_pipeline.markdown import printable, shorten
+from galileu_pipeline.pages import data_address, moment, render
 
 MAX_TEXT_CHARS = 160
-_HTML_LANGUAGE = {"pt": "pt-BR", "en": "en"}
 
 Rows = list[tuple[str, ...]]
 
@@ -35,12 +31,11 @@ def feedback_page(
         artifact: the id of what the figures were read from, and when it was recorded.
     """
     page = _Page(analytics, language)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files("galileu_pipeline.feedback") / "report.html.jinja").read_text("utf-8"))
-    return template.render(
-        lang=_HTML_LANGUAGE[language],
+    return render(
+        "feedback",
+        language,
         t=page.texts,
-        state=page.texts["state"].format(artifact=artifact, when=page.moment(recorded_at)),
+        state=page.texts["state"].format(artifact=artifact, when=moment(recorded_at, language)),
         lead=page.lead(),
         totals=page.totals(),
         ratings=page.ratings(),
@@ -52,10 +47,7 @@ def feedback_page(
         refused=page.named("reason", analytics.quarantined_by_reason.items()),
         masked=page.named("masked", analytics.masked_by_kind.items()),
         models=[(name, page.interval(own), page.interval(base)) for name, own, base in models],
-        pictures={
-            name: f"data:image/png;base64,{base64.b64encode(png).decode()}"
-            for name, png in plots(analytics, language).items()
-        },
+        pictures={name: data_address(png) for name, png in plots(analytics, language).items()},
     )
 
 
@@ -81,7 +73,7 @@ class _Page:
             sentences.append(self.texts["summary_thumbs"].format(share=self.percent(thumbs.share_up)))
         period = []
         if totals.first_at and totals.last_at:
-            first, last = self.moment(totals.first_at), self.moment(totals.last_at)
+            first, last = (moment(when, self.language) for when in (totals.first_at, totals.last_at))
             period = [self.texts["period"].format(first=first, last=last)]
         return [" ".join(sentences), *period]
 
@@ -152,6 +144,3 @@ class _Page:
     def interval(self, share: Proportion) -> str:
         value, low, high = (number(figure, self.language, 3) for figure in (share.value, share.low, share.high))
         return f"{value} [{low}; {high}], n = {self.count(share.n)}"
-
-    def moment(self, when: datetime) -> str:
-        return f"{when:%d/%m/%Y %H:%M}" if self.language == "pt" else f"{when:%Y-%m-%d %H:%M}"

@@ -27,10 +27,17 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def write_pairing(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """The current pairs, the feedback behind them, and the scored answers to held-out questions, as Parquet."""
-    write_table(pairing.preference_pairs(connection), folder / "preference_pairs.parquet")
-    write_table(pairing.pair_sources(connection), folder / "pair_sources.parquet")
-    write_table(pairing.scored_answers(connection, "test"), folder / "held_out_answers.parquet")
+    """The current pairs and scored answers, the feedback behind both, and what is set aside: a Parquet file each."""
+    for name, rows in (
+        ("preference_pairs", pairing.preference_pairs),
+        ("pair_sources", pairing.pair_sources),
+        ("answers", pairing.scored_answers),
+        ("answer_sources", pairing.answer_sources),
+        ("question_rows", pairing.question_rows),
+        ("kept_out", pairing.kept_out),
+        ("set_aside", pairing.set_aside),
+    ):
+        write_table(rows(connection), folder / f"{name}.parquet")
 
 
 def read_pairs(folder: Path) -> pa.Table:
@@ -43,6 +50,6 @@ def pairs_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
     return pq.ParquetFile(folder / "preference_pairs.parquet").iter_batches(pairing.READ_ROWS)
 
 
-def held_out_answers(folder: Path) -> Iterator[pa.RecordBatch]:
-    """(query_key, prompt, response, score, votes, split, feedback_ids) of the test split, some thousands at a time."""
-    return pq.ParquetFile(folder / "held_out_answers.parquet").iter_batches(pairing.READ_ROWS)
+def answers_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
+    """(example_id, query_key, prompt, response, score, votes, split), some thousands at a time."""
+    return pq.ParquetFile(folder / "answers.parquet").iter_batches(pairing.READ_ROWS)

@@ -7,10 +7,11 @@ import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import MissingArtifactError
-from galileu_pipeline.feedback import datasets, pairing, snapshots
+from galileu_pipeline.feedback import datasets, pairing, provenance, snapshots
 from galileu_pipeline.feedback.analytics import FeedbackAnalytics, analyse
 from galileu_pipeline.feedback.analytics_plots import plots
 from galileu_pipeline.feedback.analytics_report import markdown
+from galileu_pipeline.feedback.changes import record_import
 from galileu_pipeline.feedback.cleaning import TextCleaner
 from galileu_pipeline.feedback.datasets import DatasetSettings
 from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger, masked_by_kind
@@ -23,6 +24,7 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import RunInfo
+from galileu_pipeline.lineage.tombstones import Tombstones
 
 
 def refresh_raw_feedback(
@@ -68,7 +70,9 @@ def import_files(
     recognised = [FeedbackFile.recognise(path) for path in files]
     with warehouse.open() as connection:
         ingest = ingestor(data, repair_text=repair_text)(connection)
-        return {file.path: ingest.file(file, mapping) for file in recognised}
+        reports = {file.path: ingest.file(file, mapping) for file in recognised}
+    record_import(data)
+    return reports
 
 
 def retry_quarantine(warehouse: Warehouse, data: DataFolder, *, repair_text: bool) -> IngestionReport:
@@ -78,9 +82,10 @@ def retry_quarantine(warehouse: Warehouse, data: DataFolder, *, repair_text: boo
 
 
 def ingestor(data: DataFolder, *, repair_text: bool) -> Callable[[duckdb.DuckDBPyConnection], Ingestor]:
-    """What makes an ingestor for an open warehouse, with the folder's own pseudonyms."""
+    """What makes an ingestor for an open warehouse, with the folder's own pseudonyms, that refuses erased rows."""
     preparer = RowPreparer(TextCleaner(repair_text), Pseudonyms.of_folder(data))
-    return lambda connection: Ingestor(connection, preparer)
+    erased = Tombstones(data).refused()
+    return lambda connection: Ingestor(connection, preparer, erased)
 
 
 def make_preference_pairs(
@@ -102,7 +107,8 @@ def make_preference_pairs(
 
         def write(folder: Path) -> Outcome:
             snapshots.write_pairing(connection, folder)
-            return Outcome(metrics=pairing.count_pairs(connection))
+            counts = pairing.count_pairs(connection)
+            return Outcome(metrics={**counts, "set_aside": pairing.count_set_aside(connection)})
 
         return store.make(plan, write, run=run, force=force)
 
@@ -118,11 +124,9 @@ def make_dpo_dataset(
     """{prompt, chosen, rejected} for DPO."""
 
     def write(folder: Path) -> Outcome:
-        return Outcome(
-            metrics=datasets.write_pairs(
-                snapshots.pairs_by_batch(preference_pairs.path), settings.system_prompt, folder
-            )
-        )
+        pairs = snapshots.pairs_by_batch(preference_pairs.path)
+        provenance.write_pair_sources(preference_pairs.path, folder)
+        return Outcome(metrics=datasets.write_pairs(pairs, settings.system_prompt, folder))
 
     plan = Plan("dpo_dataset", [preference_pairs], {"system_prompt": settings.system_prompt})
     return store.make(plan, write, run=run, force=force)
@@ -140,7 +144,8 @@ def make_reward_dataset(
 
     def write(folder: Path) -> Outcome:
         pairs = snapshots.pairs_by_batch(preference_pairs.path)
-        answers = snapshots.held_out_answers(preference_pairs.path)
+        answers = snapshots.answers_by_batch(preference_pairs.path)
+        provenance.write_reward_sources(preference_pairs.path, folder)
         counts = datasets.write_pairs(pairs, settings.system_prompt, folder)
         held_out = datasets.write_held_out_answers(answers, settings.system_prompt, folder)
         return Outcome(metrics={**counts, "held_out_answers": held_out})
@@ -151,9 +156,8 @@ def make_reward_dataset(
 
 def make_sft_dataset(
     store: ArtifactStore,
-    warehouse: Warehouse,
-    data: DataFolder,
-    raw_feedback: Artifact,
+    preference_pairs: Artifact,
+    curated: Path,
     pairing_settings: PairingSettings,
     settings: DatasetSettings,
     cleaner: TextCleaner,
@@ -161,30 +165,30 @@ def make_sft_dataset(
     run: RunInfo | None = None,
     force: bool = False,
 ) -> Made:
-    """{prompt, completion} of well-rated answers and of `data/curated/*.jsonl`."""
-    curated = datasets.read_curated(data.curated, cleaner)
+    """{prompt, completion} of well-rated answers and of the hand-written examples in the folder `curated`."""
+    examples = datasets.read_curated(curated, cleaner)
+    keys = [cleaner.query_key(item.prompt) for item in examples]
+    min_score = pairing_settings.sft_min_score
 
     def write(folder: Path) -> Outcome:
-        with warehouse.open() as connection:
-            _require_state(connection, raw_feedback)
-            pairing.build_answers(connection, pairing_settings)
-            sides = pairing.split_of(connection, [cleaner.query_key(item.prompt) for item in curated])
-            metrics = datasets.write_examples(
-                pairing.scored_answers(connection),
-                zip(curated, sides, strict=True),
-                settings.sft_min_score,
-                settings.system_prompt,
-                folder,
-            )
+        sides = pairing.split_of(keys, pairing_settings.test_fraction)
+        provenance.write_example_sources(preference_pairs.path, min_score, folder)
+        metrics = datasets.write_examples(
+            snapshots.answers_by_batch(preference_pairs.path),
+            zip(examples, sides, strict=True),
+            min_score,
+            settings.system_prompt,
+            folder,
+        )
         return Outcome(metrics=metrics)
 
     config = {
         "system_prompt": settings.system_prompt,
-        "min_score": settings.sft_min_score,
+        "min_score": min_score,
         "test_fraction": pairing_settings.test_fraction,
-        "curated": json_digest([[item.prompt, item.completion] for item in curated]),
+        "curated": json_digest([[item.prompt, item.completion] for item in examples]),
     }
-    return store.make(Plan("sft_dataset", [raw_feedback], config), write, run=run, force=force)
+    return store.make(Plan("sft_dataset", [preference_pairs], config), write, run=run, force=force)
 
 
 def make_feedback_analytics(

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from galileu_pipeline.errors import WarehouseBusyError
 from galileu_pipeline.feedback.statements import sql
+from galileu_pipeline.files import staged
 
 
 class Warehouse:
@@ -33,31 +34,57 @@ class Warehouse:
         Raises:
             WarehouseBusyError: another process held the file for `lock_timeout_s` seconds.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{self.path}.lock")
-        try:
-            lock.acquire(timeout=self.lock_timeout_s)
-        except Timeout:
-            raise WarehouseBusyError(
-                f"{self.path} was in use by another process for {self.lock_timeout_s:.0f} s. "
-                "Wait for the running materialization to end (see the Runs page of the Dagster UI), then try again."
-            ) from None
-        try:
-            with duckdb.connect(
+        with (
+            self._turn(),
+            duckdb.connect(
                 str(self.path),
                 config={
                     "enable_external_access": "false",
                     "lock_configuration": "true",
                     "memory_limit": self.memory_limit,
                 },
-            ) as connection:
-                connection.begin()
-                connection.execute(sql("create_schema"))
-                try:
-                    yield connection
-                except BaseException:
-                    connection.rollback()
-                    raise
-                connection.commit()
-        finally:
-            lock.release()
+            ) as connection,
+        ):
+            connection.begin()
+            connection.execute(sql("create_schema"))
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def rewrite(self) -> None:
+        """Copy all that is in the file into a new one, which takes its place.
+
+        DuckDB keeps the bytes of deleted rows in the file until others are written over them; here they are gone.
+
+        Raises:
+            WarehouseBusyError: as `open`.
+        """
+        with (
+            self._turn(),
+            staged(self.path) as copy,
+            duckdb.connect(config={"memory_limit": self.memory_limit}) as both,
+        ):
+            both.execute(f"ATTACH '{_quoted(self.path)}' AS old")  # to write, so that its log is emptied
+            both.execute(f"ATTACH '{_quoted(copy)}' AS new")
+            both.execute("COPY FROM DATABASE old TO new")
+            both.execute("DETACH new")
+            both.execute("DETACH old")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(f"{self.path}.lock", timeout=self.lock_timeout_s):
+                yield
+        except Timeout:
+            raise WarehouseBusyError(
+                f"{self.path} was in use by another process for {self.lock_timeout_s:.0f} s. "
+                "Wait for the running materialization to end (see the Runs page of the Dagster UI), then try again."
+            ) from None
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline import __version__
-from galileu_pipeline.lineage.digests import PACKAGE, code_digest
+from galileu_pipeline.lineage.digests import PACKAGE, code_digest, json_digest
 
 MANIFEST_NAME = "manifest.json"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -62,10 +62,16 @@ class Manifest(_Record):
     digest: str
     metrics: dict[str, Any]
     resumed_from: str | None = None
+    seal: str = Field("", description="sha256 over all the rest; tells a manifest that was edited")
 
     @property
     def ref(self) -> ArtifactRef:
         return ArtifactRef(asset=self.asset, id=self.id, digest=self.digest)
+
+    def sealed(self) -> "Manifest":
+        """The same with the seal that belongs to it."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"seal"})
+        return self.model_copy(update={"seal": json_digest(content)})
 
 
 def utc_now() -> datetime:

@@ -16,7 +16,6 @@ from galileu_pipeline.feedback.ingestion import Ingestor
 from galileu_pipeline.feedback.pairing import (
     PairingSettings,
     PairingStrategy,
-    build_answers,
     build_pairs,
     pair_sources,
     preference_pairs,
@@ -41,7 +40,7 @@ class Paired:
 
     def __init__(self, folder: Path, votes: list[Row], choices: list[Row], **options: Any) -> None:
         self.chatbot, self.warehouse = ChatbotFile(folder / "feedback.db"), Warehouse(folder / "x.duckdb")
-        self.settings = PairingSettings(**options)
+        self.settings = PairingSettings(**{"max_person_share": None, **options})
         self.add(votes, choices)
 
     def add(self, votes: list[Row], choices: list[Row]) -> None:
@@ -81,7 +80,7 @@ def test_best_vs_worst(tmp_path: Path) -> None:
     assert paired.sides == {("q", "good", "bad")}
     assert paired.rows[0]["margin"] == pytest.approx(0.875)
     assert paired.rows[0]["origin"] == "ratings"
-    assert paired.roles() == {"chosen": 2, "rejected": 1}
+    assert paired.roles() == {"chosen": 2, "rejected": 1, "context": 1}
 
 
 def test_all_pairs(tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_a_persons_last_vote_replaces_the_earlier_ones(tmp_path: Path) -> None:
     ]
     paired = Paired(tmp_path, votes, [])
     assert paired.sides == {("q", "a", "b")}
-    assert paired.roles() == {"chosen": 1, "rejected": 1}
+    assert paired.roles() == {"chosen": 1, "rejected": 1, "context": 1}
 
 
 def test_the_majority_decides_and_the_outvoted_are_named(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_an_even_vote_is_no_pair(tmp_path: Path) -> None:
 def test_a_direct_comparison_wins_over_ratings(tmp_path: Path) -> None:
     paired = Paired(tmp_path, [vote("a", 5), vote("b", 1)], [choice("b", "a")])
     assert [(row["chosen"], row["origin"]) for row in paired.rows] == [("b", "choices")]
-    assert paired.roles() == {"choice": 1}
+    assert paired.roles() == {"choice": 1, "context": 2}
 
 
 def test_where_both_agree_both_are_sources(tmp_path: Path) -> None:
@@ -248,7 +247,7 @@ def test_pairs_that_follow_new_feedback_are_the_pairs_made_at_once(
 
 def test_other_settings_pair_everything_again(tmp_path: Path) -> None:
     paired = Paired(tmp_path, THREE, [])
-    paired.settings = PairingSettings(strategy=ALL_PAIRS)
+    paired.settings = PairingSettings(strategy=ALL_PAIRS, max_person_share=None)
     paired.add([], [])
     assert len(paired.rows) == 3
 
@@ -267,9 +266,7 @@ def test_the_order_of_arrival_changes_nothing(votes: list[Row], data: st.DataObj
 @given(key=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 @settings(max_examples=25, deadline=None)
 def test_the_side_of_a_question_hangs_on_its_key_alone(key: str) -> None:
-    with TemporaryDirectory() as folder, Warehouse(Path(folder) / "x.duckdb").open() as connection:
-        build_answers(connection, PairingSettings(test_fraction=0.3))
-        (side,) = split_of(connection, [key])
+    (side,) = split_of([key], test_fraction=0.3)
     share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
     assert side == ("test" if share < 0.3 else "train")
 
@@ -284,7 +281,9 @@ def test_real_ratings(tmp_path: Path, repair: bool) -> None:
         assert (first.rows, first.accepted, first.quarantined) == (6_468, 6_468, {})
         assert (second.rows, second.accepted, second.duplicates) == (6_468, 0, 6_468)
         for strategy, expected in ((BEST_VS_WORST, 844), (ALL_PAIRS, 2_216)):
-            build_pairs(connection, PairingSettings(strategy=strategy, max_pairs_per_query=1_000))
+            build_pairs(
+                connection, PairingSettings(strategy=strategy, max_pairs_per_query=1_000, max_person_share=None)
+            )
             pairs = preference_pairs(connection).read_all()
             # Text repair touches six rows and masking 89, but they merge no two questions or answers: the same counts.
             assert pairs.num_rows == expected

@@ -1,4 +1,4 @@
--- Every answer anybody scored to a touched question: the mean score over raters. A rater's last vote on an answer
+-- Every answer anybody scored to a touched question: the mean score over raters, without rows that are set aside. A rater's last vote on an answer
 -- replaces the earlier ones; who is not known by a user id is known by the session. Long texts are fetched last.
 DELETE FROM answers WHERE query_key IN (FROM touched);
 INSERT INTO answers BY NAME
@@ -8,6 +8,7 @@ WITH votes AS (
         coalesce(user_id, session_id) AS rater
     FROM feedback
     SEMI JOIN touched USING (query_key)
+    ANTI JOIN set_aside USING (feedback_id)
     WHERE score IS NOT NULL
 ),
 last_votes AS (

@@ -3,10 +3,11 @@ DELETE FROM queries WHERE query_key IN (FROM touched);
 INSERT INTO queries BY NAME
 SELECT query_key, query AS prompt
 FROM (
-    SELECT query_key, query FROM feedback
+    SELECT feedback_id, query_key, query FROM feedback
     UNION ALL
-    SELECT query_key, query FROM feedback_choices
+    SELECT feedback_id, query_key, query FROM feedback_choices
 )
 SEMI JOIN touched USING (query_key)
+ANTI JOIN set_aside USING (feedback_id)
 GROUP BY query_key, query
 QUALIFY row_number() OVER (PARTITION BY query_key ORDER BY count(*) DESC, query) = 1;

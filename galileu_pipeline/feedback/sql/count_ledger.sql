@@ -1,14 +1,16 @@
 -- Rows ever read, and what the tables hold now: two independent counts that must agree.
+-- A side-by-side vote that decides has a row in two tables, and is one interaction.
 WITH accepted_rows AS (
-    SELECT repaired, masked FROM feedback
+    SELECT feedback_id, repaired, masked FROM feedback
     UNION ALL
-    SELECT repaired, masked FROM feedback_choices
+    SELECT feedback_id, repaired, masked FROM feedback_choices
     UNION ALL
-    SELECT repaired, masked FROM feedback_comparisons
+    SELECT feedback_id, repaired, masked FROM feedback_comparisons
 )
 SELECT
     (SELECT coalesce(sum(rows_in), 0)::BIGINT FROM ingestions)    AS rows_in,
     count(*)                                                      AS accepted,
+    count(DISTINCT feedback_id)                                   AS interactions,
     count(*) FILTER (repaired)                                    AS repaired,
     count(*) FILTER (masked IS NOT NULL)                          AS masked,
     (SELECT count(*) FROM feedback_quarantine)                    AS quarantined,

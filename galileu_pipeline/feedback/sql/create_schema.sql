@@ -96,9 +96,16 @@ CREATE TABLE IF NOT EXISTS ingestions (
 
 -- Up to which ingestion a derived table has followed the feedback, and with which settings.
 CREATE TABLE IF NOT EXISTS derived_tables (
-    name      VARCHAR NOT NULL,         -- 'answers' or 'preference_pairs'
+    name      VARCHAR NOT NULL,         -- 'preference_pairs'; the answers follow with them
     ingestion BIGINT  NOT NULL,
     settings  VARCHAR NOT NULL          -- JSON
+);
+
+-- Votes and choices that do not count at present, since the rest of their person's already weighs as much as one may.
+CREATE TABLE IF NOT EXISTS set_aside (
+    feedback_id VARCHAR NOT NULL,
+    query_key   VARCHAR NOT NULL,
+    person      VARCHAR NOT NULL        -- the keyed hash
 );
 
 -- Every answer anybody scored: the mean score over raters.

@@ -13,6 +13,7 @@ WITH choices AS (
         position
     FROM feedback_choices
     SEMI JOIN touched USING (query_key)
+    ANTI JOIN set_aside USING (feedback_id)
 ),
 last_choices AS (
     FROM choices

@@ -1,2 +1,2 @@
 INSERT INTO derived_tables (name, settings, ingestion)
-SELECT $name, $settings, coalesce(max(ingestion), 0) FROM ingestions;
+SELECT 'preference_pairs', $settings, coalesce(max(ingestion), 0) FROM ingestions;

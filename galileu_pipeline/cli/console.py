@@ -1,0 +1,72 @@
+"""What all commands share: the app, the two streams, and how results are shown."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import GalileuError
+from galileu_pipeline.lineage.artifacts import ArtifactStore
+from galileu_pipeline.profiles.names import active_profile_name, profile_file
+
+if TYPE_CHECKING:
+    from galileu_pipeline.profiles.schema import Profile
+
+app = typer.Typer(
+    name="galileu",
+    help="People's feedback on a chatbot becomes a better model.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def active_profile() -> "Profile":
+    from galileu_pipeline.profiles.schema import load_profile
+
+    return load_profile(active_profile_name())
+
+
+def open_store() -> ArtifactStore:
+    """The store of the data folder, as the active profile sees it.
+
+    Raises:
+        SettingsError: there is no such profile.
+    """
+    name = active_profile_name()
+    profile_file(name)
+    return ArtifactStore(DataFolder.from_environment(), name)
+
+
+def short(path: Path) -> str:
+    """`path` as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def tell(line: str) -> None:
+    err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def run_here(command: list[str]) -> None:
+    """Launches a process that trains or evaluates; what it prints goes to stderr."""
+    if (code := subprocess.run(command, stdout=sys.stderr, check=False).returncode) != 0:
+        raise GalileuError(f"The process ended with code {code}; what it printed says why.")
+
+
+def print_json(value: Any) -> None:
+    plain = value
+    if isinstance(value, BaseModel):
+        plain = value.model_dump(mode="json")
+    elif isinstance(value, list):
+        plain = [item.model_dump(mode="json") for item in value]
+    print(json.dumps(plain, ensure_ascii=False, indent=2))

@@ -1,0 +1,93 @@
+-- Rows that kept something out of the data: without the row, its question, which gives none, would give a pair (`pair`),
+-- or its answer would be good enough to imitate (`example`). A vote takes the place of an earlier one of the same person
+-- on the same answer, so without it that one would count again; likewise with choices.
+-- Variables: sft_min_score, min_margin.
+WITH votes AS (
+    SELECT
+        feedback_id,
+        query_key,
+        response_digest,
+        coalesce(user_id, session_id)  AS person,
+        score,
+        lead(score) OVER latest_first  AS earlier,
+        row_number() OVER latest_first AS place
+    FROM feedback
+    ANTI JOIN set_aside USING (feedback_id)
+    WHERE score IS NOT NULL
+    WINDOW latest_first AS (
+        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback.rowid), query_key, response_digest
+        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+    )
+),
+standing AS (
+    FROM votes WHERE place = 1
+),
+tallies AS (
+    SELECT query_key, response_digest, count(*) AS votes, fsum(score) AS total
+    FROM standing
+    GROUP BY query_key, response_digest
+),
+beside AS (
+    SELECT
+        query_key,
+        response_digest,
+        score               AS mean,
+        max(score) OVER others AS best_other,
+        min(score) OVER others AS worst_other
+    FROM answers
+    WINDOW others AS (
+        PARTITION BY query_key ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE CURRENT ROW
+    )
+),
+without AS (
+    SELECT
+        feedback_id,
+        query_key,
+        person,
+        mean,
+        best_other,
+        worst_other,
+        round((total - score + coalesce(earlier, 0)) / nullif(votes - (earlier IS NULL)::INTEGER, 0), 9) AS new_mean
+    FROM standing
+    JOIN tallies USING (query_key, response_digest)
+    JOIN beside USING (query_key, response_digest)
+),
+choices AS (
+    SELECT
+        feedback_id,
+        query_key,
+        coalesce(user_id, session_id)                         AS person,
+        least(chosen_digest, rejected_digest)                 AS one,
+        greatest(chosen_digest, rejected_digest)              AS other,
+        chosen_digest = least(chosen_digest, rejected_digest) AS for_one,
+        lead(for_one) OVER latest_first                       AS earlier_for_one,
+        row_number() OVER latest_first                        AS place
+    FROM feedback_choices
+    ANTI JOIN set_aside USING (feedback_id)
+    WINDOW latest_first AS (
+        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback_choices.rowid), query_key, one, other
+        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+    )
+)
+SELECT kind, query_key, feedback_id, person
+FROM (
+    SELECT 'example' AS kind, query_key, feedback_id, person
+    FROM without
+    ANTI JOIN (FROM answers WHERE score >= getvariable('sft_min_score')) USING (query_key)
+    WHERE mean < getvariable('sft_min_score') AND new_mean >= getvariable('sft_min_score')
+    UNION ALL
+    SELECT 'pair', query_key, feedback_id, person
+    FROM without
+    ANTI JOIN preference_pairs USING (query_key)
+    WHERE greatest(best_other, new_mean) > least(worst_other, new_mean)
+        AND greatest(best_other, new_mean) - least(worst_other, new_mean) >= getvariable('min_margin')
+        AND new_mean IS NOT NULL
+        AND best_other IS NOT NULL
+    UNION ALL
+    -- Without a pair, the choices between two answers are even.
+    SELECT 'pair', query_key, feedback_id, person
+    FROM choices
+    ANTI JOIN preference_pairs USING (query_key)
+    WHERE place = 1 AND earlier_for_one IS DISTINCT FROM for_one
+)
+ORDER BY kind, query_key, feedback_id;

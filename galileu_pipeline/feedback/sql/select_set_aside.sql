@@ -1,0 +1,1 @@
+SELECT feedback_id, person FROM set_aside ORDER BY person, feedback_id;
