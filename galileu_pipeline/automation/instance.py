@@ -1,0 +1,36 @@
+"""Opening the Dagster instance, the way everything that starts runs or servers does it first.
+
+Run as a module, it is what bin/ does before a command.
+"""
+
+import os
+from pathlib import Path
+
+from dagster import DagsterInstance
+from filelock import FileLock
+
+from galileu_pipeline.automation.dead_runs import fail_dead_runs
+from galileu_pipeline.data_folder import PROJECT_ROOT
+
+
+def open_instance() -> tuple[DagsterInstance, list[str]]:
+    """The instance, with the environment that env.sh sets up where it is not set, and without runs that are dead.
+
+    One process at a time: Dagster 1.13 makes its SQLite files on the first opening, and two first openings at once
+    leave them with two heads of the schema's version table, which no later command accepts.
+
+    Returns: the instance, to be closed by the caller, and the ids of runs that were found dead and marked as failed.
+    """
+    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
+    state = Path(os.environ.setdefault("GALILEU_DAGSTER_STATE", str(PROJECT_ROOT / ".dagster")))
+    state.mkdir(parents=True, exist_ok=True)
+    with FileLock(state / "instance.lock"):
+        instance = DagsterInstance.get()
+        return instance, fail_dead_runs(instance)
+
+
+if __name__ == "__main__":
+    opened, killed = open_instance()
+    opened.dispose()
+    for run_id in killed:
+        print(f"Run {run_id} was killed; it is marked as failed now, and no longer holds up others.")

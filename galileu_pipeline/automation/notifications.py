@@ -1,0 +1,65 @@
+"""Telling people that a run failed: one POST to the webhook named by an environment variable."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+WEBHOOK_VARIABLE = "GALILEU_WEBHOOK_URL"
+_TIMEOUT_S = 10
+_BUSY = (429, 502, 503, 504)
+
+
+@dg.run_failure_sensor(
+    name="failed_runs", monitor_all_code_locations=False, default_status=dg.DefaultSensorStatus.RUNNING
+)
+def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+    """Posts every failed run, with its cause, to the address in GALILEU_WEBHOOK_URL."""
+    address = os.environ.get(WEBHOOK_VARIABLE)
+    if not address:
+        return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
+    run = context.dagster_run
+    failures = [(event.step_key or "", cause(event)) for event in context.get_step_failure_events()]
+    notify(address, run.job_name, run.run_id, failures or [("", context.failure_event.message or "failed")])
+    return None
+
+
+def notify(address: str, job: str, run_id: str, failures: Sequence[tuple[str, str]]) -> None:
+    """Send {text, job, run_id, failures: [{step, error}]}; chat services show `text`.
+
+    Raises:
+        dagster.Failure: the address did not take it. The message does not name the address, which is a secret.
+    """
+    lines = [f"{step}: {error}" if step else error for step, error in failures]
+    message: Any = {
+        "text": "\n".join([f"galileu: {job} failed (run {run_id})", *lines]),
+        "job": job,
+        "run_id": run_id,
+        "failures": [{"step": step, "error": error} for step, error in failures],
+    }
+    # Dagster calls a run-failure sensor once a failure, so what does not arrive now is lost.
+    patience = Retry(3, backoff_factor=1, status_forcelist=_BUSY, allowed_methods=["POST"], raise_on_status=False)
+    try:
+        with requests.Session() as session:
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(max_retries=patience))
+            answer = session.post(address, json=message, timeout=_TIMEOUT_S, allow_redirects=False)
+    except Exception as error:  # whatever it is, its text may name the address
+        raise dg.Failure(f"The webhook could not be reached ({type(error).__name__}).") from None
+    if not 200 <= answer.status_code < 300:
+        raise dg.Failure(f"The webhook answered {answer.status_code}.")
+
+
+def cause(event: dg.DagsterEvent) -> str:
+    """What made a step fail: the message meant for users where there is one, else that of the first error."""
+    told = event.step_failure_data.user_failure_data
+    if told is not None and told.description:
+        return told.description
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else "failed"

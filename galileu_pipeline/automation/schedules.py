@@ -1,0 +1,28 @@
+"""Schedules: what happens by the clock, as a profile sets it."""
+
+import dagster as dg
+
+from galileu_pipeline.automation import jobs
+from galileu_pipeline.profiles.automation import AutomationSettings
+
+
+def make_schedules(settings: AutomationSettings) -> list[dg.ScheduleDefinition]:
+    """Weekly retraining and daily analytics, unless the profile says otherwise."""
+    return [
+        dg.ScheduleDefinition(
+            name="retraining",
+            job=jobs.retrain_all,
+            cron_schedule=settings.retrain_cron,
+            execution_timezone=settings.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Makes every model again from the feedback there is; what has not changed is reused.",
+        ),
+        dg.ScheduleDefinition(
+            name="analytics",
+            job=jobs.refresh_feedback,
+            cron_schedule=settings.refresh_cron,
+            execution_timezone=settings.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Brings feedback, analytics and pairs up to date, whether or not a sensor is running.",
+        ),
+    ]

@@ -1,0 +1,87 @@
+"""Sensors: what Dagster's daemon looks after by itself."""
+
+import dagster as dg
+
+from galileu_pipeline.automation import jobs, notifications
+from galileu_pipeline.automation.dead_runs import fail_dead_runs
+from galileu_pipeline.automation.triggers import start_once
+from galileu_pipeline.errors import GalileuError
+from galileu_pipeline.feedback.changes import feedback_state
+from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.lineage.digests import json_digest
+from galileu_pipeline.profiles.automation import AutomationSettings, Threshold
+from galileu_pipeline.resources.storage import StorageResource
+
+_Answer = dg.RunRequest | dg.SkipReason
+
+
+def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
+    """All of them, as a profile times them."""
+
+    @dg.sensor(
+        job=jobs.refresh_feedback,
+        minimum_interval_seconds=settings.interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def feedback_sensor(context: dg.SensorEvaluationContext, storage: StorageResource) -> _Answer:
+        """Brings new clicks and imports into the warehouse, the analytics and the pairs."""
+        try:
+            state = feedback_state(storage.data)
+        except GalileuError as error:
+            return dg.SkipReason(str(error))
+        if state is None:
+            return dg.SkipReason(f"No feedback yet: nothing at {storage.data.feedback_db}, and nothing was imported.")
+        return start_once(context.instance, _trigger("feedback_sensor", storage), state, state)
+
+    @dg.sensor(
+        job=jobs.train_dpo,
+        minimum_interval_seconds=settings.interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def dpo_sensor(context: dg.SensorEvaluationContext, storage: StorageResource) -> _Answer:
+        """Trains and evaluates a DPO model once there are enough preference pairs, and again for so many more."""
+        pairs = storage.artifacts.find_current("preference_pairs")
+        return _at_threshold(context.instance, _trigger("dpo_sensor", storage), settings.dpo, pairs, "pairs", "pairs")
+
+    @dg.sensor(
+        job=jobs.train_ppo,
+        minimum_interval_seconds=settings.interval_s,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+    )
+    def ppo_sensor(context: dg.SensorEvaluationContext, storage: StorageResource) -> _Answer:
+        """The same with PPO, by the number of interactions that people rated. Off until you start it."""
+        feedback = storage.artifacts.find_current("raw_feedback")
+        trigger = _trigger("ppo_sensor", storage)
+        return _at_threshold(context.instance, trigger, settings.ppo, feedback, "interactions", "interactions")
+
+    return [feedback_sensor, dpo_sensor, ppo_sensor, dead_runs, notifications.failed_runs]
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs whose process was killed as failed, so that they no longer hold up others."""
+    dead = fail_dead_runs(context.instance)
+    return dg.SkipReason(f"Marked as failed: {', '.join(dead)}" if dead else "No run has lost its process.")
+
+
+def _trigger(sensor: str, storage: StorageResource) -> str:
+    """Whose runs these are: one Dagster instance may serve several profiles and data folders."""
+    return f"{sensor}/{storage.profile.name}/{json_digest(str(storage.data.root))[:8]}"
+
+
+def _at_threshold(
+    instance: dg.DagsterInstance, trigger: str, threshold: Threshold, artifact: Artifact | None, metric: str, what: str
+) -> _Answer:
+    """A run for the highest threshold that the count in `artifact`'s manifest has reached.
+
+    The manifest is read, not the data: a look costs the same however much there is.
+    """
+    count = int(artifact.manifest.metrics.get(metric, 0)) if artifact else 0
+    level = threshold.level(count)
+    if artifact is None or level is None:
+        return dg.SkipReason(f"{count:,} of {threshold.first:,} {what}")
+    answer = start_once(instance, trigger, str(level), artifact.id, int)
+    if isinstance(answer, dg.RunRequest):
+        return answer
+    following = level + threshold.retrain_every
+    return dg.SkipReason(f"{count:,} of {following:,} {what} for the next training. {answer.skip_message}")
