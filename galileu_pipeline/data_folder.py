@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+ARTIFACT_KINDS = ("datasets", "models", "evaluations")
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,7 +34,7 @@ class DataFolder:
 
     @property
     def champion(self) -> Path:
-        """The file that names the model the chat serves. Without it, the base model is served."""
+        """The file that names the model in service, and those before it. Without it, the base model serves."""
         return self.root / "champion.json"
 
     @property
@@ -42,14 +43,34 @@ class DataFolder:
         return self.root / "galileu.duckdb"
 
     @property
+    def last_import(self) -> Path:
+        """When files were last imported into the warehouse: what tells a sensor that there is something new."""
+        return self.root / "feedback" / "last_import.txt"
+
+    @property
+    def erasures(self) -> Path:
+        """What was erased at people's request: a tombstone each, without any of their texts."""
+        return self.root / "erasures"
+
+    @property
     def curated(self) -> Path:
         """Optional hand-written SFT examples, `*.jsonl` of {prompt, completion}."""
         return self.root / "curated"
 
     def artifacts(self, asset: str) -> Path:
         """The folder of an asset's artifacts."""
-        return self.root / ("models" if asset.endswith("_model") else "datasets")
+        if asset.endswith("_model"):
+            return self.root / "models"
+        return self.root / ("evaluations" if asset.endswith(("_evaluation", "_decision")) else "datasets")
+
+    def checkpoints(self, artifact_id: str) -> Path:
+        """What a model that is being trained leaves for the case that it is killed."""
+        return self.root / "checkpoints" / artifact_id
 
     def pointer(self, profile: str, asset: str) -> Path:
         """The file that names the current artifact of `asset` under `profile`."""
         return self.root / "current" / profile / f"{asset}.json"
+
+    def pointers(self) -> list[Path]:
+        """The files that name what is current, of every profile."""
+        return sorted((self.root / "current").glob("*/*.json"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dagster import DagsterEventType, DagsterInstance, EventLogEntry, RunsFilter
 
+from galileu_pipeline.automation.notifications import cause
 from galileu_pipeline.data_folder import PROJECT_ROOT, DataFolder
 from galileu_pipeline.errors import GalileuError
 
@@ -30,14 +31,6 @@ def prepare_feedback(data: DataFolder, say: Say) -> None:
         raise GalileuError(f"The sample's builder is not at {builder}; run the demo from a clone of the repository.")
     done = subprocess.run([sys.executable, builder, data.feedback_db], check=True, capture_output=True, text=True)
     say(done.stdout.strip())
-
-
-def prepare_instance() -> DagsterInstance:
-    """The Dagster instance, with the environment that env.sh sets up where it is not set."""
-    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_ROOT))
-    state = Path(os.environ.setdefault("GALILEU_DAGSTER_STATE", str(PROJECT_ROOT / ".dagster")))
-    state.mkdir(parents=True, exist_ok=True)
-    return DagsterInstance.get()
 
 
 def run_job(instance: DagsterInstance, done: Say, doing: Say) -> None:
@@ -110,7 +103,4 @@ def _finished(entry: EventLogEntry) -> str | None:
 
 def _failure(entry: EventLogEntry) -> str:
     assert entry.dagster_event is not None
-    error = entry.dagster_event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return f"{entry.step_key}: {error.message.strip() if error else 'failed'}"
+    return f"{entry.step_key}: {cause(entry.dagster_event)}"

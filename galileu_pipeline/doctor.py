@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.lineage.manifest import package_versions
-from galileu_pipeline.profiles.schema import Profile, active_profile_name, load_profile, profile_names
+from galileu_pipeline.profiles.names import active_profile_name, profile_names
+from galileu_pipeline.profiles.schema import Profile, load_profile
 from galileu_pipeline.training.settings import GgufBase, HubBase
 
 GIB = 1024**3

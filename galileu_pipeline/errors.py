@@ -5,6 +5,7 @@ class GalileuError(Exception):
     """Base of every expected failure. `galileu` exits with `exit_code`."""
 
     exit_code = 1
+    transient = False  # whether the same may go well another time, with nothing changed
 
 
 class InputError(GalileuError):
@@ -25,8 +26,16 @@ class StageError(GalileuError):
     """A training stage ended without a usable result."""
 
 
+class InterruptedProcessError(StageError):
+    """A process was killed, or could not reach what it needs for the moment."""
+
+    transient = True
+
+
 class WarehouseBusyError(GalileuError):
     """Another process kept the DuckDB file for longer than the time-out."""
+
+    transient = True
 
 
 class DivergedError(StageError):

@@ -5,24 +5,34 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from galileu_pipeline.errors import MissingArtifactError
-from galileu_pipeline.evaluation.statistics import Proportion
+from galileu_pipeline.evaluation.statistics import Mean, Proportion
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
+from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.manifest import MANIFEST_NAME
+from galileu_pipeline.lineage.tombstones import Tombstones
 
 
 class HeldOutResult(BaseModel):
-    """A model's preference accuracy on the held-out pairs, and the base model's on the same pairs."""
+    """A model's preference accuracy on the held-out pairs, and the base model's on the same pairs.
+
+    `reward_gain` is how much more the reward model gives to its answers to held-out questions than to the SFT
+    model's; only PPO measures it.
+    """
 
     asset: str
     id: str
     accuracy: Proportion
     base_accuracy: Proportion
+    reward_gain: Mean | None
     manifest: Path
 
 
 class ModelSummary(BaseModel):
-    """A model artifact in a line. `accuracy` is its own held-out preference accuracy, where it has one."""
+    """A model artifact in a line.
+
+    `accuracy` is its own held-out preference accuracy, where it has one; a model is `tainted` if it learnt from
+    feedback that was erased since.
+    """
 
     id: str
     asset: str
@@ -30,54 +40,59 @@ class ModelSummary(BaseModel):
     profile: str
     accuracy: Proportion | None
     current: bool
+    in_service: bool
+    tainted: bool
     path: Path
 
 
 def held_out_results(store: ArtifactStore) -> list[HeldOutResult]:
-    """The current SFT, DPO and reward models against the base. The DPO stage measured the first two and the base.
+    """The current models, as far as they have been measured on held-out pairs.
 
-    Raises:
-        MissingArtifactError: one of them has not been made.
+    Of the SFT model and the base, what the DPO stage measured, or the PPO stage where there was no DPO.
     """
-    dpo = store.current("dpo_model")
-    measured = dpo.manifest.metrics["preference_accuracy"]
-    base = Proportion.model_validate(measured["base_model"])
-    reward = store.current("reward_model")
-    rows = [
-        (store.current("sft_model"), measured),
-        (dpo, measured),
-        (reward, reward.manifest.metrics["preference_accuracy"]),
-    ]
+    models = {
+        asset: model
+        for asset in ("sft_model", "dpo_model", "reward_model", "ppo_model")
+        if (model := store.find_current(asset))
+    }
+    policy = models.get("dpo_model") or models.get("ppo_model")
+    if policy is None:
+        return []
+    measured = policy.manifest.metrics["preference_accuracy"]
     return [
         HeldOutResult(
-            asset=model.manifest.asset,
+            asset=asset,
             id=model.id,
-            accuracy=Proportion.model_validate(accuracies[model.manifest.asset]),
-            base_accuracy=base,
+            accuracy=Proportion.model_validate({**measured, **own.get("preference_accuracy", {})}[asset]),
+            base_accuracy=Proportion.model_validate(measured["base_model"]),
+            reward_gain=Mean.model_validate(own["held_out_reward"]["gain"]) if "held_out_reward" in own else None,
             manifest=model.path / MANIFEST_NAME,
         )
-        for model, accuracies in rows
+        for asset, model in models.items()
+        for own in [model.manifest.metrics]
     ]
 
 
 def list_models(store: ArtifactStore) -> list[ModelSummary]:
-    """Every model artifact, oldest first; `current` as the store's profile sees it."""
-    return [_summary(store, model) for model in store.models()]
+    """Every model artifact, oldest first; `current` and `in_service` as the store's profile sees it."""
+    champion = ChampionFile(store).read().id
+    base = store.find_current("base_model")
+    serving = champion or (base.id if base else None)
+    return [_summary(store, model, serving) for model in store.models()]
 
 
-def _summary(store: ArtifactStore, model: Artifact) -> ModelSummary:
+def _summary(store: ArtifactStore, model: Artifact, serving: str | None) -> ModelSummary:
     manifest = model.manifest
     accuracy = manifest.metrics.get("preference_accuracy", {}).get(manifest.asset)
-    try:
-        current = store.current(manifest.asset).id == model.id
-    except MissingArtifactError:
-        current = False
+    current = store.find_current(manifest.asset)
     return ModelSummary(
         id=model.id,
         asset=manifest.asset,
         created_at=manifest.created_at,
         profile=manifest.config["profile"],
         accuracy=Proportion.model_validate(accuracy) if accuracy else None,
-        current=current,
+        current=current is not None and current.id == model.id,
+        in_service=model.id == serving,
+        tainted=bool(Tombstones(store.data).tainting(store, model.id)),
         path=model.path,
     )

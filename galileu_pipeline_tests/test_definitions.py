@@ -13,20 +13,25 @@ from galileu_pipeline.definitions import defs
 GROUPS = {
     "feedback": {"raw_feedback", "feedback_analytics"},
     "datasets": {"preference_pairs", "dpo_dataset", "reward_dataset", "sft_dataset"},
-    "models": {"base_model", "sft_model", "reward_model", "dpo_model"},
+    "models": {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model"},
+    "evaluation": {"model_evaluation", "champion_model"},
 }
 UPSTREAM = {
     "preference_pairs": {"raw_feedback"},
     "dpo_dataset": {"preference_pairs"},
     "reward_dataset": {"preference_pairs"},
-    "sft_dataset": {"raw_feedback"},
+    "sft_dataset": {"preference_pairs"},
     "sft_model": {"base_model", "sft_dataset"},
     "reward_model": {"base_model", "sft_model", "reward_dataset"},
     "dpo_model": {"base_model", "sft_model", "dpo_dataset"},
+    "ppo_model": {"base_model", "sft_model", "reward_model", "reward_dataset"},
+    "model_evaluation": {*GROUPS["models"], "reward_dataset"},
+    "champion_model": {"model_evaluation"},
 }
 BLOCKING = {
     "every_row_accounted_for",
     "chosen_differs_from_rejected",
+    "no_person_steers_the_model",
     "no_query_in_both_splits",
     "enough_pairs_to_train_on",
 }
@@ -54,6 +59,17 @@ def test_the_checks_that_protect_the_training_block(graph: Any) -> None:
     assert blocking == BLOCKING
 
 
+def test_too_few_pairs_fail_no_refresh_but_every_training() -> None:
+    asks = {
+        name: any(
+            key.name == "enough_pairs_to_train_on"
+            for key in defs.resolve_job_def(name).asset_layer.asset_graph.asset_check_keys
+        )
+        for name in ("refresh_feedback", "train_dpo", "train_ppo", "retrain_all")
+    }
+    assert asks == {"refresh_feedback": False, "train_dpo": True, "train_ppo": True, "retrain_all": True}
+
+
 def test_every_asset_says_what_it_is(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description, key
@@ -65,9 +81,8 @@ def test_one_writer_of_the_warehouse_and_one_training_at_a_time(graph: Any) -> N
         "raw_feedback",
         "feedback_analytics",
         "preference_pairs",
-        "sft_dataset",
     }
-    assert {name for name, used in pools.items() if "training" in used} == GROUPS["models"]
+    assert {name for name, used in pools.items() if "training" in used} == {*GROUPS["models"], "model_evaluation"}
 
 
 def test_the_code_location_has_one_name() -> None:

@@ -4,10 +4,11 @@ import pytest
 
 from galileu_pipeline.doctor import Gpu, Machine, fit
 from galileu_pipeline.errors import SettingsError
-from galileu_pipeline.profiles.schema import active_profile_name, load_profile, profile_names
+from galileu_pipeline.profiles.names import active_profile_name, profile_names
+from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.settings import Resources
 
-MODELS = {"base_model", "sft_model", "reward_model", "dpo_model"}
+MODELS = {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model"}
 
 
 @pytest.mark.parametrize("name", profile_names())

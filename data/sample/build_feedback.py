@@ -77,20 +77,8 @@ class Rater:
     comments: float  # share of votes with a comment
 
 
-RATERS = [
-    Rater("ana", 0.2, 0.4, False, 0.3),
-    Rater("bruno", -0.8, 0.4, False, 0.4),
-    Rater("carla", 0.0, 0.5, False, 0.1),
-    Rater("davi", 0.6, 0.6, False, 0.0),
-    Rater("elisa", -0.4, 0.3, False, 0.5),
-    Rater("fabio", 0.0, 0.7, True, 0.0),
-    Rater("gisele", 0.3, 0.4, False, 0.2),
-    Rater("heitor", -1.1, 0.5, False, 0.3),
-    Rater("iara", 0.1, 0.4, True, 0.1),
-    Rater("joao", 0.9, 0.8, False, 0.0),
-    Rater("katia", -0.2, 0.4, False, 0.2),
-    Rater("lucas", 0.0, 1.0, True, 0.0),
-]
+PEOPLE = 400
+
 
 Row = dict[str, object]
 
@@ -103,8 +91,9 @@ def main() -> None:
         parser.error(f"{output} exists; feedback is never overwritten")
     bank = load_bank()
     rng = random.Random(SEED)
-    votes = list(broken(rng, list(named("vote", rated_votes(rng, bank)))))
-    choices = list(named("choice", side_by_side(rng, bank)))
+    crowd = people(rng)
+    votes = list(broken(rng, list(named("vote", rated_votes(rng, bank, crowd)))))
+    choices = list(named("choice", side_by_side(rng, bank, crowd)))
     write(output, votes, choices)
     print(f"{output}: {len(votes)} votes and {len(choices)} side-by-side choices on {len(bank)} questions (synthetic)")
 
@@ -120,11 +109,25 @@ def load_bank() -> list[dict]:
     return [entry for path in sorted(BANK.glob("*.yaml")) for entry in yaml.safe_load(path.read_text(encoding="utf-8"))]
 
 
-def rated_votes(rng: random.Random, bank: list[dict]) -> Iterator[Row]:
+def people(rng: random.Random) -> list[Rater]:
+    """Whoever used the chat: most are mild, some are strict or moody, a quarter only ever clicks a thumb."""
+    return [
+        Rater(
+            user_id=f"visitor-{number:03d}",
+            leniency=rng.gauss(0, 0.5),
+            noise=rng.uniform(0.3, 0.8),
+            thumbs_only=rng.random() < 0.25,
+            comments=rng.choice([0, 0, 0.1, 0.2, 0.4]),
+        )
+        for number in range(PEOPLE)
+    ]
+
+
+def rated_votes(rng: random.Random, bank: list[dict], crowd: list[Rater]) -> Iterator[Row]:
     """Two to four people vote on every answer."""
     for entry in bank:
         for answer in entry["answers"]:
-            for rater in rng.sample(RATERS, rng.choice([2, 2, 3, 4])):
+            for rater in rng.sample(crowd, rng.choice([2, 2, 3, 4])):
                 yield vote(rng, entry["question"], answer, rater)
 
 
@@ -135,7 +138,7 @@ def vote(rng: random.Random, question: str, answer: dict, rater: Rater) -> Row:
     commented = rng.random() < rater.comments
     return {
         "timestamp": moment(rng),
-        "session_id": f"{rater.user_id}-{rng.randrange(40):02d}",
+        "session_id": f"{rater.user_id}-{rng.randrange(4):02d}",
         "query": as_typed(rng, question),
         "response": answer["text"],
         "rating": None if rater.thumbs_only else rating,
@@ -147,13 +150,13 @@ def vote(rng: random.Random, question: str, answer: dict, rater: Rater) -> Row:
     }
 
 
-def side_by_side(rng: random.Random, bank: list[dict]) -> Iterator[Row]:
+def side_by_side(rng: random.Random, bank: list[dict], crowd: list[Rater]) -> Iterator[Row]:
     """On a third of the questions, one to three people see two of the answers and choose one."""
     for entry in bank:
         if rng.random() > 1 / 3:
             continue
         one, other = rng.sample(entry["answers"], 2)
-        for rater in rng.sample(RATERS, rng.choice([1, 1, 2, 3])):
+        for rater in rng.sample(crowd, rng.choice([1, 1, 2, 3])):
             difference = APPEAL[one["quality"]] - APPEAL[other["quality"]] + rng.gauss(0, 2 * rater.noise)
             chosen, rejected = (one, other) if difference > 0 else (other, one)
             yield {

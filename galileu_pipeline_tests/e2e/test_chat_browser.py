@@ -1,65 +1,25 @@
 """The chat as people use it: a real browser, a real model, and every click looked for in SQLite."""
 
 import json
-import re
 import shutil
-import socket
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from galileu_pipeline_tests.e2e.conftest import INHERITED, ROOT, Sandbox, make_sandbox
+from galileu_pipeline_tests.e2e.browser import (
+    PHONE,
+    RunningChat,
+    ask,
+    needs_browser,
+    stored,
+)
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
 
 playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [pytest.mark.e2e, needs_browser]
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on PATH (Debian: apt-get install chromium)"),
-]
-
-PATIENCE_MS = 120_000  # the model is loaded with the first question
 XSS = """Quem é <img src=x onerror="window.hurt=1"><script>window.hurt=1</script> você?"""
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-class RunningChat:
-    """`galileu chat` on a free port, over a copy of the demonstrated data folder."""
-
-    def __init__(self, box: Sandbox, *options: str, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.box = box
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("galileu")), "chat", "--port", str(self.port), *options],
-            cwd=ROOT,
-            env={**INHERITED, **box.environment, "OMP_NUM_THREADS": "1", **environment},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stderr is not None
-        told = []
-        for line in self.process.stderr:
-            told.append(line)
-            if "The chat is on" in line:
-                return
-        raise AssertionError(f"the chat did not start: {''.join(told)}")
-
-    def stop(self) -> int:
-        self.process.terminate()
-        return self.process.wait(timeout=60)
-
-    def rows(self, statement: str) -> list[dict[str, Any]]:
-        with sqlite3.connect(self.box.data / "feedback" / "feedback.db") as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement)]
 
 
 @pytest.fixture(scope="module")
@@ -67,45 +27,10 @@ def chat(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Ite
     box = make_sandbox(tmp_path_factory.mktemp("chat"))
     shutil.copytree(demonstrated.data, box.data)
     (box.data / "feedback" / "feedback.db").unlink()
+    (box.data / "champion.json").unlink(missing_ok=True)  # the base model serves
     running = RunningChat(box, "--max-new-tokens", "24")
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    with playwright.sync_playwright() as engine:
-        started = engine.chromium.launch(executable_path=BROWSER, args=quiet)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport=DESKTOP, locale="pt-BR")
-    context.set_default_timeout(PATIENCE_MS)
-    playwright.expect.set_options(timeout=PATIENCE_MS)
-    yield context.new_page()
-    context.close()
-
-
-def ask(page: Any, question: str) -> None:
-    """Ask, and wait until the answer is whole: only then can it be rated."""
-    answers = page.locator("#chat .bot.message")
-    before = answers.count()
-    page.locator("#question textarea").fill(question)
-    page.locator("#send").click()
-    playwright.expect(answers).to_have_count(before + 1)
-    playwright.expect(page.locator("#send-comment")).to_be_enabled()
-
-
-def stored(page: Any) -> None:
-    """Wait for the confirmation, and take it away."""
-    toast = page.get_by_text(re.compile("Sua avaliação foi guardada|Your feedback is stored")).last
-    playwright.expect(toast).to_be_visible()
-    page.locator(".toast-close").last.click()
-    playwright.expect(page.locator(".toast-close")).to_have_count(0)
 
 
 def test_every_click_is_found_in_sqlite(page: Any, chat: RunningChat) -> None:
@@ -148,14 +73,14 @@ def test_side_by_side_shows_the_models_only_after_the_vote(page: Any, chat: Runn
         page.locator("#compare-ask").click()
         playwright.expect(page.locator(f"#vote-{verdict}")).to_be_enabled()
         answers = [page.locator(f"#{side}-answer textarea").input_value() for side in ("left", "right")]
-        assert "dpo_model" not in page.content()
+        assert "ppo_model" not in page.content()
         page.locator(f"#vote-{verdict}").click()
-        playwright.expect(page.locator("#revealed")).to_contain_text("dpo_model-")
+        playwright.expect(page.locator("#revealed")).to_contain_text("ppo_model-")
         playwright.expect(page.locator(f"#vote-{verdict}")).to_be_disabled()
         stored(page)
         (vote,) = chat.rows(f"SELECT * FROM comparisons WHERE verdict = '{verdict}'")
         assert (vote["query"], vote["response_left"], vote["response_right"]) == (question, *answers)
-        assert {vote["model_left"].split("-")[0], vote["model_right"].split("-")[0]} == {"base_model", "dpo_model"}
+        assert {vote["model_left"].split("-")[0], vote["model_right"].split("-")[0]} == {"base_model", "ppo_model"}
     (preference,) = chat.rows("SELECT * FROM preference_pairs WHERE query = 'O que é a Lua?'")
     (left,) = chat.rows("SELECT * FROM comparisons WHERE verdict = 'left'")
     assert (preference["response_chosen"], preference["response_rejected"]) == (
@@ -238,3 +163,21 @@ def test_refusals_at_the_start(sandbox: Sandbox, demonstrated: Sandbox) -> None:
     assert empty.returncode == 1
     assert "`base_model` has not been materialized" in empty.stderr
     assert demonstrated.galileu("chat", "--model", "reward_model").returncode == 2
+
+
+def test_it_follows_the_champion_and_back_without_a_restart(page: Any, chat: RunningChat) -> None:
+    def said_by(asset: str) -> str:
+        ask(page, "O que é a Lua?")
+        playwright.expect(page.locator("#served")).to_contain_text(f"{asset}-")
+        return str(page.locator("#chat .bot.message").last.inner_text())
+
+    page.goto(chat.url)
+    before = said_by("base_model")
+    page.reload()
+    assert chat.box.galileu("promote", "sft_model").returncode == 0
+    promoted = said_by("sft_model")
+    assert promoted != before
+    page.reload()
+    back = chat.box.galileu("rollback", "--reason", "um teste", "--json")
+    assert json.loads(back.stdout)["id"] is None
+    assert said_by("base_model") == before

@@ -4,7 +4,7 @@ import csv
 import json
 from pathlib import Path
 
-from galileu_pipeline_tests.e2e.conftest import Sandbox, make_sandbox
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
 from galileu_pipeline_tests.feedback.test_imports import VOTE, json_lines
 
 

@@ -1,0 +1,116 @@
+"""A minute in which everybody uses the same data folder: nobody is told that it is locked."""
+
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from galileu_pipeline_tests.e2e.browser import RunningChat, ask, needs_browser, playwright
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
+
+pytestmark = [pytest.mark.e2e, needs_browser]
+
+DURATION_S = 60.0
+# On a busy machine the page may be drawn anew under the pointer; who sees no confirmation clicks again.
+PATIENCE_S = 10.0
+
+# Looks as often as it can, as a daemon would at its interval.
+SENSORS = f"""
+import time
+import dagster as dg
+from galileu_pipeline.automation.instance import open_instance
+from galileu_pipeline.definitions import defs, storage
+looks, end = 0, time.monotonic() + {DURATION_S}
+instance, _ = open_instance()
+with instance:
+    while time.monotonic() < end:
+        for name in ("feedback_sensor", "dpo_sensor"):
+            with dg.build_sensor_context(instance=instance, resources={{"storage": storage}}) as context:
+                defs.get_sensor_def(name).evaluate_tick(context)
+            looks += 1
+        time.sleep(0.2)
+print(looks)
+"""
+
+
+# Messages to the user go away by themselves, so they are collected as they come.
+COLLECT_WARNINGS = """() => {
+  window.warnings = [];
+  const look = () => document.querySelectorAll(".toast-body.warning, .toast-body.error")
+    .forEach(node => window.warnings.push(node.innerText));
+  new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
+}"""
+
+
+@pytest.fixture
+def chat(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChat]:
+    box = make_sandbox(tmp_path_factory.mktemp("together"))
+    shutil.copytree(demonstrated.data, box.data)
+    running = RunningChat(box, "--max-new-tokens", "8", "--answers-per-minute", "1000", "--votes-per-minute", "1000")
+    yield running
+    running.stop()
+
+
+class Repeated(threading.Thread):
+    """A command, again and again until the time is up. It may wait; it must not fail."""
+
+    def __init__(self, command: Callable[[], subprocess.CompletedProcess[str]], until: float) -> None:
+        super().__init__()
+        self.command = command
+        self.until = until
+        self.done: list[subprocess.CompletedProcess[str]] = []
+        self.start()
+
+    def run(self) -> None:
+        while time.monotonic() < self.until:
+            self.done.append(self.command())
+
+
+def test_everybody_works_or_waits(chat: RunningChat, page: Any) -> None:
+    box = chat.box
+    materialize = "dagster asset materialize --select"
+    page.goto(chat.url)
+    page.evaluate(COLLECT_WARNINGS)
+    ask(page, "Quem é você?")
+    until = time.monotonic() + DURATION_S
+    users = {
+        "one materialization": Repeated(lambda: box.shell(f"{materialize} raw_feedback,preference_pairs"), until),
+        "another materialization": Repeated(lambda: box.shell(f"{materialize} raw_feedback"), until),
+        "stats": Repeated(lambda: box.galileu("stats", "--json"), until),
+        "quarantine": Repeated(lambda: box.galileu("quarantine", "--json"), until),
+        "sensors": Repeated(lambda: box.shell(f"python -c '{SENSORS}'"), until),
+    }
+    votes = 0
+    while time.monotonic() < until:
+        ask(page, f"Pergunta número {votes}?")
+        votes += 1
+        thumbs = page.locator("#chat [aria-label='Gostei']")
+        playwright.expect(thumbs).to_have_count(1 + votes)  # an answer gets its own once it is whole
+        while questions_rated(chat) < votes:
+            thumbs.last.click()
+            wait_for_rated(chat, votes)
+    for name, user in users.items():
+        user.join()
+        assert user.done, name
+        for done in user.done:
+            assert done.returncode == 0, (name, done.stderr)
+            assert not re.search(r"is locked|set lock|in use by another", done.stdout + done.stderr), name
+    assert page.evaluate("window.warnings") == []
+    assert votes > 0
+
+
+def questions_rated(chat: RunningChat) -> int:
+    (row,) = chat.rows("SELECT count(DISTINCT query) AS questions FROM feedback WHERE query LIKE 'Pergunta número%'")
+    return int(row["questions"])
+
+
+def wait_for_rated(chat: RunningChat, questions: int) -> None:
+    """Until so many are rated, or patience is lost."""
+    deadline = time.monotonic() + PATIENCE_S
+    while questions_rated(chat) < questions and time.monotonic() < deadline:
+        time.sleep(0.1)
