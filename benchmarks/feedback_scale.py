@@ -120,8 +120,8 @@ def pipeline(work: Path) -> None:
     """The pipeline's stages, as the assets call them."""
     from galileu_pipeline.data_folder import DataFolder
     from galileu_pipeline.feedback import stages
-    from galileu_pipeline.feedback.datasets import DatasetSettings
-    from galileu_pipeline.feedback.pairing import PairingSettings, build_pairs
+    from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
+    from galileu_pipeline.feedback.pairing.pairs import PairingSettings, build_pairs
     from galileu_pipeline.feedback.warehouse import Warehouse
     from galileu_pipeline.lineage.artifacts import ArtifactStore
 

@@ -22,8 +22,8 @@ from typing import Any
 import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.feedback.datasets import write_table
-from galileu_pipeline.feedback.pairing import READ_ROWS
+from galileu_pipeline.feedback.pairing.datasets import write_table
+from galileu_pipeline.feedback.pairing.pairs import READ_ROWS
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile
 

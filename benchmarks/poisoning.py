@@ -40,9 +40,9 @@ from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.demo import prepare_feedback
 from galileu_pipeline.evaluation.statistics import CONFIDENCE, Estimate, bootstrap
 from galileu_pipeline.feedback import stages
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.pairing import PairingSettings
-from galileu_pipeline.feedback.pseudonyms import KEY_VARIABLE
+from galileu_pipeline.feedback.collection.pseudonyms import KEY_VARIABLE
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.profiles.schema import StageName, load_profile

@@ -20,8 +20,8 @@ import dagster as dg
 
 from galileu_pipeline.automation.sensors import make_sensors
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.feedback.collector import FeedbackCollector
-from galileu_pipeline.feedback.pairing import PairingSettings
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.stages import make_preference_pairs, refresh_raw_feedback
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import ArtifactStore

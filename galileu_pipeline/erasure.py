@@ -6,10 +6,10 @@ Broken off at any moment, it goes on where it was when it is called again: what 
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.changes import record_import
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.erasure import collected_rows, erase_collected, erase_ingested, ingested_rows
-from galileu_pipeline.feedback.ingestion import erased_row_digest
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.changes import record_import
+from galileu_pipeline.feedback.ingestion.ingestor import erased_row_digest
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import ArtifactStore
 from galileu_pipeline.lineage.champion import ChampionFile

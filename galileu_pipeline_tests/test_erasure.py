@@ -14,12 +14,12 @@ from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.erasure import Erasure, erase
 from galileu_pipeline.errors import GalileuError, InputError
 from galileu_pipeline.feedback import erasure, stages
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.collector import FeedbackCollector
-from galileu_pipeline.feedback.datasets import DatasetSettings
-from galileu_pipeline.feedback.ingestion import ledger
-from galileu_pipeline.feedback.pairing import PairingSettings
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.ingestor import ledger
+from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile

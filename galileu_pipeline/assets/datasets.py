@@ -5,8 +5,9 @@ import dagster as dg
 from galileu_pipeline.assets.config import MakeConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import people_table, result, set_aside_note
-from galileu_pipeline.feedback import integrity, stages
-from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback import stages
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.pairing import integrity
 from galileu_pipeline.feedback.snapshots import read_pairs
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.profile import ProfileResource

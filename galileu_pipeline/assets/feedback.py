@@ -6,9 +6,9 @@ from galileu_pipeline.assets.config import MakeConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import coordinated_table, coordination_note, picture, result
 from galileu_pipeline.feedback import stages
-from galileu_pipeline.feedback.analytics_report import markdown
-from galileu_pipeline.feedback.coordination import coordinated_accounts
-from galileu_pipeline.feedback.ingestion import ledger
+from galileu_pipeline.feedback.analytics.coordination import coordinated_accounts
+from galileu_pipeline.feedback.analytics.markdown_report import markdown
+from galileu_pipeline.feedback.ingestion.ingestor import ledger
 from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.profile import ProfileResource

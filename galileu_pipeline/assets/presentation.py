@@ -12,8 +12,8 @@ from galileu_pipeline.evaluation.plots import plot_evaluation
 from galileu_pipeline.evaluation.promotion import Decision
 from galileu_pipeline.evaluation.results import read_answers, read_evaluation
 from galileu_pipeline.evaluation.wording import Wording
-from galileu_pipeline.feedback.coordination import CoordinatedAccounts
-from galileu_pipeline.feedback.integrity import PersonWeight
+from galileu_pipeline.feedback.analytics.coordination import CoordinatedAccounts
+from galileu_pipeline.feedback.pairing.integrity import PersonWeight
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made
 from galileu_pipeline.lineage.digests import code_digest
 from galileu_pipeline.lineage.origin import origin_of

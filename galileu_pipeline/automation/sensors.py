@@ -6,7 +6,7 @@ from galileu_pipeline.automation import jobs, notifications
 from galileu_pipeline.automation.dead_runs import fail_dead_runs
 from galileu_pipeline.automation.triggers import start_once
 from galileu_pipeline.errors import GalileuError
-from galileu_pipeline.feedback.changes import feedback_state
+from galileu_pipeline.feedback.ingestion.changes import feedback_state
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.profiles.automation import AutomationSettings, Threshold

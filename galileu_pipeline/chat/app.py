@@ -17,7 +17,7 @@ from galileu_pipeline.chat.serving import rival_model, served_model
 from galileu_pipeline.chat.texts import TEXTS, language_of, say
 from galileu_pipeline.chat.votes import ComparedAnswers, Person, RatedAnswer, VoteBox, shuffled
 from galileu_pipeline.errors import GalileuError
-from galileu_pipeline.feedback.collector import MAX_COMMENT_CHARS, FeedbackCollector, Verdict
+from galileu_pipeline.feedback.collection.collector import MAX_COMMENT_CHARS, FeedbackCollector, Verdict
 from galileu_pipeline.languages import Language
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.training.talk import Messages, Sampling, Talker

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from galileu_pipeline.feedback.collector import FeedbackCollector, Verdict
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector, Verdict
 
 APP = "galileu chat"
 Side = TypeVar("Side")

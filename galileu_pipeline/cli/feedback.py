@@ -22,7 +22,7 @@ def stats(as_json: AsJson = False) -> None:
     """Statistics of the feedback, as of the last materialization of feedback_analytics."""
     from rich.markdown import Markdown
 
-    from galileu_pipeline.feedback.analytics_report import markdown
+    from galileu_pipeline.feedback.analytics.markdown_report import markdown
     from galileu_pipeline.feedback.stages import read_analytics
 
     analytics = read_analytics(open_store().current("feedback_analytics"))
@@ -41,7 +41,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Bring feedback in from files. The same file twice adds nothing; if one file cannot be read, none is imported."""
-    from galileu_pipeline.feedback.ingestion import IngestionReport
+    from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport
     from galileu_pipeline.feedback.stages import import_files
     from galileu_pipeline.feedback.warehouse import Warehouse
 
@@ -75,7 +75,7 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """The rows that were refused, and why; or judge them again, as after an update or with another profile."""
-    from galileu_pipeline.feedback.quarantine import read_quarantine
+    from galileu_pipeline.feedback.ingestion.quarantine import read_quarantine
     from galileu_pipeline.feedback.stages import retry_quarantine
     from galileu_pipeline.feedback.warehouse import Warehouse
 
@@ -121,8 +121,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write feedback to a file: examples for SFT, preference pairs for DPO, or everything."""
-    from galileu_pipeline.feedback.exports import ExportSettings
-    from galileu_pipeline.feedback.exports import export as write
+    from galileu_pipeline.feedback.pairing.exports import ExportSettings
+    from galileu_pipeline.feedback.pairing.exports import export as write
     from galileu_pipeline.feedback.warehouse import Warehouse
 
     profile = active_profile()
@@ -160,7 +160,7 @@ def report(
 
 
 def _feedback_page(store: ArtifactStore, language: Language) -> str:
-    from galileu_pipeline.feedback.report_page import feedback_page
+    from galileu_pipeline.feedback.analytics.report_page import feedback_page
     from galileu_pipeline.feedback.stages import read_analytics
     from galileu_pipeline.summaries import held_out_results
 

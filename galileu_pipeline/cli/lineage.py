@@ -175,7 +175,7 @@ def _draw(store: ArtifactStore, name: str, html: Path | None, language: Language
 
 def _trace(store: ArtifactStore, user: str | None, feedback: str | None, *, as_json: bool) -> None:
     from galileu_pipeline.cli.lineage_views import trace_view
-    from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+    from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
     from galileu_pipeline.lineage.graph import Graph
 
     graph = Graph.read(store)

@@ -82,8 +82,8 @@ def chat(
         raise GalileuError(
             f"{error.name} is not installed; the chat needs it: pip install -c constraints.txt -e '.[chat]'"
         ) from error
-    from galileu_pipeline.feedback.collector import FeedbackCollector
-    from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+    from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+    from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 
     pseudonyms = Pseudonyms.of_folder(store.data)
     settings = ChatSettings(model, against, max_new_tokens, answers_per_minute, votes_per_minute)

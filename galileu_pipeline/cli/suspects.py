@@ -12,7 +12,7 @@ def suspects(as_json: AsJson = False) -> None:
 
     They are only listed: their votes count like all others.
     """
-    from galileu_pipeline.feedback.coordination import coordinated_accounts
+    from galileu_pipeline.feedback.analytics.coordination import coordinated_accounts
     from galileu_pipeline.feedback.warehouse import Warehouse
 
     with Warehouse(DataFolder.from_environment().warehouse).open() as connection:

@@ -37,7 +37,7 @@ from galileu_pipeline.evaluation.statistics import (
     ratio_of_means,
     win_rate,
 )
-from galileu_pipeline.feedback.datasets import conversation
+from galileu_pipeline.feedback.pairing.datasets import conversation
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_judge, load_tokenizer

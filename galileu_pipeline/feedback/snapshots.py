@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galileu_pipeline.feedback import pairing
-from galileu_pipeline.feedback.datasets import write_table
+from galileu_pipeline.feedback.pairing import pairs as pairing
+from galileu_pipeline.feedback.pairing.datasets import write_table
 
 SUMMARY_NAME = "summary.json"
 

@@ -7,19 +7,27 @@ import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import MissingArtifactError
-from galileu_pipeline.feedback import datasets, pairing, provenance, snapshots
-from galileu_pipeline.feedback.analytics import FeedbackAnalytics, analyse
-from galileu_pipeline.feedback.analytics_plots import plots
-from galileu_pipeline.feedback.analytics_report import markdown
-from galileu_pipeline.feedback.changes import record_import
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.datasets import DatasetSettings
-from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger, masked_by_kind
-from galileu_pipeline.feedback.pairing import PairingSettings
-from galileu_pipeline.feedback.preparation import RowPreparer
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
-from galileu_pipeline.feedback.sources.files import FeedbackFile
-from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
+from galileu_pipeline.feedback import snapshots
+from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
+from galileu_pipeline.feedback.analytics.markdown_report import markdown
+from galileu_pipeline.feedback.analytics.plots import plots
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.changes import record_import
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.ingestor import (
+    IngestionReport,
+    Ingestor,
+    content_digest,
+    ledger,
+    masked_by_kind,
+)
+from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
+from galileu_pipeline.feedback.pairing import datasets, provenance
+from galileu_pipeline.feedback.pairing import pairs as pairing
+from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.digests import json_digest

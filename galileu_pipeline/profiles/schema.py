@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError
 
 from galileu_pipeline.errors import SettingsError
 from galileu_pipeline.evaluation.settings import EvaluationSettings, PromotionSettings
-from galileu_pipeline.feedback.datasets import DatasetSettings
-from galileu_pipeline.feedback.pairing import PairingSettings
+from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.profiles.automation import AutomationSettings
 from galileu_pipeline.profiles.names import profile_file
 from galileu_pipeline.training.settings import (

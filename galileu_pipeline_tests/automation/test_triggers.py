@@ -12,8 +12,8 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from galileu_pipeline.automation.sensors import make_sensors
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.feedback.changes import record_import
-from galileu_pipeline.feedback.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.ingestion.changes import record_import
 from galileu_pipeline.lineage.artifacts import ArtifactStore, Outcome, Plan
 from galileu_pipeline.profiles.automation import AutomationSettings, Threshold
 from galileu_pipeline.resources.profile import ProfileResource

@@ -15,7 +15,7 @@ from galileu_pipeline.chat.texts import TEXTS, language_of
 from galileu_pipeline.chat.votes import ComparedAnswers, Person, RatedAnswer, VoteBox, shuffled
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
-from galileu_pipeline.feedback.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from galileu_pipeline.data_folder import PROJECT_ROOT
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor
-from galileu_pipeline.feedback.preparation import RowPreparer
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
-from galileu_pipeline.feedback.sources.files import FeedbackFile
-from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor
+from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
 
 Row = dict[str, object]

@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.analytics import (
+from galileu_pipeline.feedback.analytics.analysis import (
     FeedbackAnalytics,
     analyse,
     interval_alpha,
     krippendorff_alpha,
 )
-from galileu_pipeline.feedback.analytics_plots import plots
-from galileu_pipeline.feedback.analytics_report import markdown
+from galileu_pipeline.feedback.analytics.markdown_report import markdown
+from galileu_pipeline.feedback.analytics.plots import plots
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.markdown import MAX_TEXT_CHARS, escape
@@ -96,9 +96,9 @@ def test_views_run_without_settings_and_twice(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "shell.duckdb")) as shell:
         shell.execute(sql("create_schema"))
         for _ in range(2):
-            shell.execute(sql("create_analytics_views"))
+            shell.execute(sql("analytics/create_analytics_views"))
         assert shell.execute("FROM analytics_worst_questions").fetchall() == []
-        assert shell.execute(sql("select_extreme_raters")).fetchall() == []
+        assert shell.execute(sql("analytics/select_extreme_raters")).fetchall() == []
 
 
 def test_totals(connection: duckdb.DuckDBPyConnection, votes: Votes) -> None:
@@ -159,7 +159,7 @@ def test_common_questions_in_their_most_frequent_wording(connection: duckdb.Duck
 
 def test_wilson_bound(connection: duckdb.DuckDBPyConnection) -> None:
     """By its definition: the share below the observed one that lies z standard errors of its own from it."""
-    connection.execute(sql("create_analytics_views"))
+    connection.execute(sql("analytics/create_analytics_views"))
     z = NormalDist().inv_cdf(0.975)
     for bad, trials in [(1, 1), (1, 3), (3, 3), (7, 10), (40, 100), (999, 1000)]:
         bound = connection.execute("SELECT analytics_wilson_lower(?, ?)", [bad, trials]).fetchall()[0][0]

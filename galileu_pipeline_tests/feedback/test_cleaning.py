@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 
 CLEANER = TextCleaner()
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)

@@ -15,7 +15,7 @@ import pytest
 from datasets import load_dataset
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import (
     GUIDE_SCHEMA,
@@ -193,8 +193,8 @@ def test_naughty_strings_survive_the_way_from_click_to_warehouse(collector: Feed
 WRITER = """
 import sys
 from pathlib import Path
-from galileu_pipeline.feedback.collector import FeedbackCollector
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 
 path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 collector = FeedbackCollector(path, Pseudonyms(b"k" * 32))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from galileu_pipeline.assets.feedback import no_accounts_look_coordinated
 from galileu_pipeline.cli.console import app
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.feedback.coordination import CoordinatedAccounts, coordinated_accounts
+from galileu_pipeline.feedback.analytics.coordination import CoordinatedAccounts, coordinated_accounts
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.storage import StorageResource

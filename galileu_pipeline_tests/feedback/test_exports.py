@@ -10,8 +10,8 @@ import pytest
 from datasets import load_dataset
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.exports import ExportSettings, export
-from galileu_pipeline.feedback.ingestion import content_digest
+from galileu_pipeline.feedback.ingestion.ingestor import content_digest
+from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file
 from galileu_pipeline_tests.feedback.test_imports import CHOICE, TIE, VOTE, json_lines

@@ -17,9 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger, masked_by_kind
-from galileu_pipeline.feedback.sources.files import FeedbackFile, Format
-from galileu_pipeline.feedback.sources.rows import MAX_ROW_BYTES
+from galileu_pipeline.feedback.ingestion.ingestor import (
+    IngestionReport,
+    Ingestor,
+    content_digest,
+    ledger,
+    masked_by_kind,
+)
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import (
     NAUGHTY_STRINGS,

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galileu_pipeline.errors import InputError, WarehouseBusyError
-from galileu_pipeline.feedback.ingestion import IngestionReport, Ingestor, content_digest, ledger
-from galileu_pipeline.feedback.sources.sqlite_rows import SqliteFeedback
+from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor, content_digest, ledger
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, ingest, preparer
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.cleaning import UNDAMAGED, TextCleaner
-from galileu_pipeline.feedback.masking import MAYBE_PERSONAL, mask
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner
+from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 NEARLY_PERSONAL = st.text(st.sampled_from("0123456789.-/() @abAB９Ã"), max_size=40)
@@ -104,7 +104,7 @@ def test_processes_that_start_together_agree_on_one_key(tmp_path: Path, monkeypa
     monkeypatch.delenv("GALILEU_PSEUDONYM_KEY", raising=False)
     code = (
         "import sys, pathlib; from galileu_pipeline.data_folder import DataFolder;"
-        "from galileu_pipeline.feedback.pseudonyms import Pseudonyms;"
+        "from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms;"
         "print(Pseudonyms.of_folder(DataFolder(pathlib.Path(sys.argv[1]))).of('ana'))"
     )
     processes = [

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from galileu_pipeline.feedback import integrity
-from galileu_pipeline.feedback.ingestion import Ingestor
-from galileu_pipeline.feedback.pairing import (
+from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.pairing import integrity
+from galileu_pipeline.feedback.pairing.pairs import (
     PairingSettings,
     PairingStrategy,
     build_pairs,
@@ -21,7 +22,6 @@ from galileu_pipeline.feedback.pairing import (
     preference_pairs,
     split_of,
 )
-from galileu_pipeline.feedback.sources.files import FeedbackFile
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import (
     REAL_RATINGS,

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.feedback import stages
-from galileu_pipeline.feedback.cleaning import TextCleaner
-from galileu_pipeline.feedback.datasets import DatasetSettings
-from galileu_pipeline.feedback.integrity import ONE_PAIR, heaviest_people
-from galileu_pipeline.feedback.pairing import PairingSettings, PairingStrategy
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
+from galileu_pipeline.feedback.pairing.integrity import ONE_PAIR, heaviest_people
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings, PairingStrategy
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.graph import Graph

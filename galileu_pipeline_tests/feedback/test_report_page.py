@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from galileu_pipeline.evaluation.statistics import Proportion, proportion
-from galileu_pipeline.feedback.analytics import FeedbackAnalytics, analyse
-from galileu_pipeline.feedback.analytics_texts import TEXTS
-from galileu_pipeline.feedback.reasons import Reason
-from galileu_pipeline.feedback.report_page import feedback_page
+from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
+from galileu_pipeline.feedback.analytics.report_page import feedback_page
+from galileu_pipeline.feedback.analytics.texts import TEXTS
+from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.languages import LANGUAGES, Language, number
 from galileu_pipeline_tests.feedback.conftest import import_file

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from galileu_pipeline.cli import app, console
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.graph import Graph, Trace, locate

@@ -11,7 +11,7 @@ from galileu_pipeline.evaluation.promotion import decide
 from galileu_pipeline.evaluation.results import Evaluation, read_answers, read_evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec, PromotionSettings
 from galileu_pipeline.evaluation.wording import Wording
-from galileu_pipeline.feedback.datasets import write_examples, write_held_out_answers, write_pairs
+from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train

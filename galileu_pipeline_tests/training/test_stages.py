@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from galileu_pipeline.feedback.datasets import write_examples, write_held_out_answers, write_pairs
+from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside, load_tokenizer
 from galileu_pipeline.training.checkpoints import SealCheckpoints, last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe

@@ -16,8 +16,8 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from galileu_pipeline.feedback.analytics import Day, FeedbackAnalytics
-from galileu_pipeline.feedback.analytics_texts import TEXTS, Texts
+from galileu_pipeline.feedback.analytics.analysis import Day, FeedbackAnalytics
+from galileu_pipeline.feedback.analytics.texts import TEXTS, Texts
 from galileu_pipeline.languages import Language
 from galileu_pipeline.markdown import printable, shorten
 

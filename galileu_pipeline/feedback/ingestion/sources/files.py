@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.sources.csv_rows import read_csv, read_header
-from galileu_pipeline.feedback.sources.json_document import read_json_document
-from galileu_pipeline.feedback.sources.json_lines import read_json_lines
-from galileu_pipeline.feedback.sources.rows import MAX_ROW_BYTES, RowBatch
-from galileu_pipeline.feedback.sources.sqlite_rows import TABLES, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.sources.csv_rows import read_csv, read_header
+from galileu_pipeline.feedback.ingestion.sources.json_document import read_json_document
+from galileu_pipeline.feedback.ingestion.sources.json_lines import read_json_lines
+from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SqliteFeedback
 
 _GZIP, _SQLITE, _UTF8_BOM = b"\x1f\x8b", b"SQLite format 3\x00", b"\xef\xbb\xbf"
 _NOT_OURS = {

@@ -19,12 +19,12 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.preparation import RowPreparer
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
-from galileu_pipeline.feedback.reasons import Reason
-from galileu_pipeline.feedback.sources.files import FeedbackFile, Format
-from galileu_pipeline.feedback.sources.rows import RefusedRow, RowBatch
-from galileu_pipeline.feedback.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
 from galileu_pipeline.feedback.statements import sql
 
 MAX_TEXT_CHARS = 100_000
@@ -175,7 +175,7 @@ class Ingestor:
     def retry_quarantine(self) -> IngestionReport:
         """Judge the rows in quarantine again; those that pass now leave it. Rows that were not kept whole stay."""
         by_source: dict[str, list[tuple[int, int, str]]] = {}
-        for row, source, position, raw in self.connection.execute(sql("select_retryable")).fetchall():
+        for row, source, position, raw in self.connection.execute(sql("ingestion/select_retryable")).fetchall():
             by_source.setdefault(source, []).append((row, position, raw))
         total = IngestionReport()
         for source, rows in by_source.items():
@@ -229,7 +229,7 @@ class Ingestor:
             def parsed() -> Iterator[_Batch]:
                 for batch in batches:
                     raw_rows.put(_numbered(batch))
-                    yield _Batch(batch, parser.sql(sql("parse_rows")).to_arrow_table())
+                    yield _Batch(batch, parser.sql(sql("ingestion/parse_rows")).to_arrow_table())
 
             def prepared() -> Iterator[_Batch]:
                 for batch in _one_ahead(parsed()):
@@ -262,11 +262,11 @@ class Ingestor:
     def _judge(self, rows: pa.Table) -> None:
         """Let the view `judged_rows` show prepared rows."""
         self._prepared_rows.put(rows)
-        self.connection.execute(sql("judge_rows"))
+        self.connection.execute(sql("ingestion/judge_rows"))
 
     def _faults(self) -> Counter[str]:
         """Refused rows of `judged_rows` by reason."""
-        return Counter(reason for (reason,) in self.connection.execute(sql("select_faults")).fetchall())
+        return Counter(reason for (reason,) in self.connection.execute(sql("ingestion/select_faults")).fetchall())
 
     def _insert(self, source: str, ingestion: int) -> int:
         parameters = {"source": source, "ingestion": ingestion}
@@ -281,7 +281,7 @@ class Ingestor:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
         self._set_variables(self.connection, mapping)
         self._raw_rows.put(_numbered(batch))
-        return self._quarantine(source, now, self.connection.sql(sql("select_refused")).to_arrow_table())
+        return self._quarantine(source, now, self.connection.sql(sql("ingestion/select_refused")).to_arrow_table())
 
     def _quarantine_unread(self, source: str, now: datetime, unread: Sequence[RefusedRow]) -> Counter[str]:
         rows = [
@@ -298,11 +298,11 @@ class Ingestor:
 
     def _quarantine(self, source: str, now: datetime, refused: pa.Table) -> Counter[str]:
         self._refused_rows.put(refused.cast(_REFUSED_SCHEMA))
-        added = self.connection.execute(sql("insert_quarantine"), {"source": source, "now": now}).fetchall()
+        added = self.connection.execute(sql("ingestion/insert_quarantine"), {"source": source, "now": now}).fetchall()
         return Counter(reason for (reason,) in added)
 
     def _resume_position(self, source: SqliteFeedback, table: SourceTable, name: str) -> int:
-        last = self.connection.execute(sql("find_last_ingestion"), {"source": name}).fetchall()
+        last = self.connection.execute(sql("ingestion/find_last_ingestion"), {"source": name}).fetchall()
         if not last:
             return -1
         position, digest = last[0]
@@ -324,7 +324,7 @@ class Ingestor:
     ) -> None:
         names = ("rows_in", "accepted", "quarantined", "duplicates")
         self.connection.execute(
-            sql("insert_ingestion"),
+            sql("ingestion/insert_ingestion"),
             {
                 **dict(zip(names, counts, strict=True)),
                 "ingestion": number,
@@ -350,20 +350,20 @@ def erased_row_digest(pseudonyms: Pseudonyms, feedback_id: str) -> str:
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:
     """sha256 over the ids and texts of all accepted feedback, whatever the order it came in."""
-    return _scalar(connection, sql("digest_feedback"))
+    return _scalar(connection, sql("ingestion/digest_feedback"))
 
 
 def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows ever read and what the tables hold now: rows_in, accepted, repaired and masked (among the accepted),
     quarantined, duplicates."""
-    cursor = connection.execute(sql("count_ledger"))
+    cursor = connection.execute(sql("ingestion/count_ledger"))
     names = [column[0] for column in cursor.description]
     return dict(zip(names, cursor.fetchall()[0], strict=True))
 
 
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email: how many}."""
-    connection.execute(sql("create_analytics_views"))
+    connection.execute(sql("analytics/create_analytics_views"))
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
 
 
@@ -386,7 +386,7 @@ def _escaped(name: str) -> str:
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:
     """Rows that a statement of that name changed."""
-    return connection.execute(sql(statement), parameters).fetchall()[0][0]
+    return connection.execute(sql(f"ingestion/{statement}"), parameters).fetchall()[0][0]
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, statement: str) -> Any:

@@ -1,7 +1,7 @@
 """Pairs and answers as training sets: Parquet in TRL's conversational format, the same bytes for the same rows.
 
 Every dataset folder has `train.parquet` and `test.parquet`, which TRL's trainers take, and `sources.parquet`: the
-feedback behind each row of both (feedback/provenance.py).
+feedback behind each row of both (provenance.py).
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 
 SPLITS = ("train", "test")
 

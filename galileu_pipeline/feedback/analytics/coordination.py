@@ -40,6 +40,6 @@ def coordinated_accounts(connection: duckdb.DuckDBPyConnection) -> list[Coordina
             last_at=last_at.replace(tzinfo=UTC),
         )
         for one, other, together, compared, against, first_at, last_at in connection.execute(
-            sql("select_coordinated_accounts")
+            sql("analytics/select_coordinated_accounts")
         ).fetchall()
     ]

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from galileu_pipeline.evaluation.statistics import Proportion
-from galileu_pipeline.feedback.analytics import FeedbackAnalytics, Totals
-from galileu_pipeline.feedback.analytics_plots import plots
-from galileu_pipeline.feedback.analytics_texts import TEXTS, Texts
+from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, Totals
+from galileu_pipeline.feedback.analytics.plots import plots
+from galileu_pipeline.feedback.analytics.texts import TEXTS, Texts
 from galileu_pipeline.languages import Language, number
 from galileu_pipeline.markdown import printable, shorten
 from galileu_pipeline.pages import data_address, moment, render

@@ -52,17 +52,17 @@ def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings
     settings_json = settings.model_dump_json()
     for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-    connection.execute(sql("create_split_macro"))
-    found = connection.execute(sql("find_derived_table"), {"settings": settings_json}).fetchall()
+    connection.execute(sql("pairing/create_split_macro"))
+    found = connection.execute(sql("pairing/find_derived_table"), {"settings": settings_json}).fetchall()
     connection.execute("SET VARIABLE after = $value", {"value": found[0][0]})
-    connection.execute(sql("mark_touched_queries"))
+    connection.execute(sql("pairing/mark_touched_queries"))
     connection.execute("DELETE FROM set_aside")
     _pair_touched(connection, settings.strategy)
     if settings.max_person_share is not None:
         while _set_aside_excess(connection):
             _pair_touched(connection, settings.strategy)
     connection.execute("DELETE FROM derived_tables")
-    connection.execute(sql("record_derived_table"), {"settings": settings_json})
+    connection.execute(sql("pairing/record_derived_table"), {"settings": settings_json})
 
 
 def _pair_touched(connection: duckdb.DuckDBPyConnection, strategy: PairingStrategy) -> None:
@@ -75,7 +75,7 @@ def _pair_touched(connection: duckdb.DuckDBPyConnection, strategy: PairingStrate
         "merge_pairs",
         "replace_preference_pairs",
     ):
-        connection.execute(sql(statement))
+        connection.execute(sql(f"pairing/{statement}"))
 
 
 def _set_aside_excess(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -83,14 +83,14 @@ def _set_aside_excess(connection: duckdb.DuckDBPyConnection) -> bool:
 
     What is left weighs more once rows are gone, so this is to be repeated; every time there are fewer rows.
     """
-    connection.execute(sql("weigh_rows"))
-    connection.execute(sql("set_aside_excess"))
+    connection.execute(sql("pairing/weigh_rows"))
+    connection.execute(sql("pairing/set_aside_excess"))
     return bool(connection.execute("SELECT count(*) FROM touched").fetchall()[0][0])
 
 
 def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(pair_id, query_key, prompt, chosen, rejected, margin, origin, split), in a fixed order."""
-    return connection.sql(sql("select_preference_pairs")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_preference_pairs")).to_arrow_reader(READ_ROWS)
 
 
 def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
@@ -99,37 +99,37 @@ def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     `context` is the role of rows that are in none of a question's pairs, yet helped to decide which answers were
     compared and how the question is worded; they stand beside the question's first pair.
     """
-    return connection.sql(sql("select_pair_sources")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_pair_sources")).to_arrow_reader(READ_ROWS)
 
 
 def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(example_id, query_key, prompt, response, score, votes, split), in a fixed order."""
-    return connection.sql(sql("select_answers")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_answers")).to_arrow_reader(READ_ROWS)
 
 
 def answer_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(example_id, feedback_id) of the votes in each answer's mean score, in a fixed order."""
-    return connection.sql(sql("select_answer_sources")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_answer_sources")).to_arrow_reader(READ_ROWS)
 
 
 def question_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(query_key, feedback_id, person) of every vote and choice that counts, in a fixed order."""
-    return connection.sql(sql("select_question_rows")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_question_rows")).to_arrow_reader(READ_ROWS)
 
 
 def kept_out(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(kind, query_key, feedback_id, person) of rows but for which there would be another `pair` or `example`."""
-    return connection.sql(sql("select_kept_out")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_kept_out")).to_arrow_reader(READ_ROWS)
 
 
 def set_aside(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
     """(feedback_id, person) of the rows that do not count since their person weighs as much as one may."""
-    return connection.sql(sql("select_set_aside")).to_arrow_reader(READ_ROWS)
+    return connection.sql(sql("pairing/select_set_aside")).to_arrow_reader(READ_ROWS)
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """How many pairs there are: pairs, train, test, and from_<origin> for each origin that occurs."""
-    rows = connection.execute(sql("count_pairs")).fetchall()
+    rows = connection.execute(sql("pairing/count_pairs")).fetchall()
     counts = {"pairs": sum(count for *_, count in rows), "train": 0, "test": 0}
     for origin, split, count in rows:
         counts[split] += count
@@ -139,13 +139,13 @@ def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows set aside, by person."""
-    return dict(connection.execute(sql("count_set_aside")).fetchall())
+    return dict(connection.execute(sql("pairing/count_set_aside")).fetchall())
 
 
 def split_of(query_keys: Iterable[str], test_fraction: float) -> list[str]:
     """'train' or 'test' for each key of a question."""
     with duckdb.connect() as connection:
         connection.execute("SET VARIABLE test_fraction = $value", {"value": test_fraction})
-        connection.execute(sql("create_split_macro"))
-        statement = sql("select_split")
+        connection.execute(sql("pairing/create_split_macro"))
+        statement = sql("pairing/select_split")
         return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.sources.rows import RowBatch, batch_of_bytes
+from galileu_pipeline.feedback.ingestion.sources.rows import RowBatch, batch_of_bytes
 
 FETCH_ROWS = 10_000
 

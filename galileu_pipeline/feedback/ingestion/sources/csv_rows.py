@@ -9,8 +9,8 @@ from typing import TextIO
 import pyarrow as pa
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.reasons import Reason
-from galileu_pipeline.feedback.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RefusedRow, RowBatch
+from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RefusedRow, RowBatch
 
 _FORMULA_STARTS = tuple("=+-@\t\r＝＋－＠")
 DELIMITERS = ",;\t|"

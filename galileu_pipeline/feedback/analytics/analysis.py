@@ -165,7 +165,7 @@ def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int 
         if value < 1:
             raise InputError(f"{name} is {value}; the analytics need at least 1.")
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
-    connection.execute(sql("create_analytics_views"))
+    connection.execute(sql("analytics/create_analytics_views"))
 
     def view(name: str, limit: int | None = None) -> list[dict[str, Any]]:
         relation = connection.view(f"analytics_{name}")
@@ -182,7 +182,7 @@ def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int 
         agreement=_agreement(connection),
         common_questions=tuple(CommonQuestion(**row) for row in view("common_questions", top)),
         worst_questions=tuple(WorstQuestion(**row) for row in view("worst_questions", top)),
-        raters=tuple(Rater(**row) for row in _rows(connection.sql(sql("select_extreme_raters")))),
+        raters=tuple(Rater(**row) for row in _rows(connection.sql(sql("analytics/select_extreme_raters")))),
         complaint_words=tuple(ComplaintWord(**row) for row in view("complaint_words", top)),
         duels=tuple(Duel(**row) for row in view("duels", top)),
         masked_by_kind={row["kind"]: row["found"] for row in view("masked")},
@@ -202,7 +202,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
 
 
 def _agreement(connection: duckdb.DuckDBPyConnection) -> Agreement:
-    cells = connection.sql(sql("select_rating_matrix")).fetchnumpy()
+    cells = connection.sql(sql("analytics/select_rating_matrix")).fetchnumpy()
     answer, value, ratings = (np.asarray(cells[name], dtype=np.int64) for name in ("answer", "value", "ratings"))
     return Agreement(
         alpha=krippendorff_alpha(answer, value, np.asarray(cells["rating"], dtype=np.float64), ratings),

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch
 from galileu_pipeline.feedback.statements import sql
 
 
@@ -27,7 +27,9 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
         parameters = {"path": str(path), "layout": layout, "max_bytes": MAX_ROW_BYTES}
         position = 1
         try:
-            for batch in connection.sql(sql("read_json_objects"), params=parameters).to_arrow_reader(BATCH_ROWS):
+            for batch in connection.sql(sql("ingestion/read_json_objects"), params=parameters).to_arrow_reader(
+                BATCH_ROWS
+            ):
                 positions = pa.array(range(position, position + batch.num_rows), pa.int64())
                 yield RowBatch(positions, batch.column(0))
                 position += batch.num_rows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from galileu_pipeline.feedback.reasons import Reason
+from galileu_pipeline.feedback.ingestion.reasons import Reason
 
 BATCH_BYTES = 32 << 20
 BATCH_ROWS = 20_000

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.feedback.pairing import PairingSettings
+from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.statements import sql
 
 ONE_PAIR = 3.0
@@ -49,7 +49,7 @@ def heaviest_people(preference_pairs: Path, settings: PairingSettings, most: int
     """The people who weigh most in SFT, reward and DPO data together, counted in the files of `preference_pairs`."""
     parameters = {"pairs": str(preference_pairs), "min_score": settings.sft_min_score, "most": most}
     with duckdb.connect() as connection:
-        rows = connection.execute(sql("weigh_people"), parameters).fetchall()
+        rows = connection.execute(sql("pairing/weigh_people"), parameters).fetchall()
     return [
         PersonWeight(person=person, weight=weight, votes=votes, items=items) for person, weight, votes, items in rows
     ]

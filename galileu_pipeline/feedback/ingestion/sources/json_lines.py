@@ -7,8 +7,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from galileu_pipeline.feedback.reasons import Reason
-from galileu_pipeline.feedback.sources.rows import BATCH_BYTES, MAX_ROW_BYTES, RefusedRow, RowBatch, batch_of_bytes
+from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.rows import (
+    BATCH_BYTES,
+    MAX_ROW_BYTES,
+    RefusedRow,
+    RowBatch,
+    batch_of_bytes,
+)
 
 _NEWLINE = ord("\n")
 _PIECE_BYTES = 1 << 20

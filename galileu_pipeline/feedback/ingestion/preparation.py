@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galileu_pipeline.feedback.cleaning import UNDAMAGED, TextCleaner
-from galileu_pipeline.feedback.masking import MAYBE_PERSONAL, mask
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner
+from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 
 TEXT_COLUMNS = (
     "query",

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.datasets import answer_column, prompt_column
-from galileu_pipeline.feedback.pairing import READ_ROWS, PairingSettings, build_pairs
+from galileu_pipeline.feedback.pairing.datasets import answer_column, prompt_column
+from galileu_pipeline.feedback.pairing.pairs import READ_ROWS, PairingSettings, build_pairs
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import staged
 
@@ -74,7 +74,7 @@ def _batches(connection: duckdb.DuckDBPyConnection, settings: ExportSettings) ->
     if settings.kind != "feedback":
         build_pairs(connection, settings.pairing)
     parameters = {"min_score": (settings.min_rating - 1) / 4} if settings.kind == "training" else {}
-    reader = connection.sql(sql(f"export_{settings.kind}"), params=parameters).to_arrow_reader(READ_ROWS)
+    reader = connection.sql(sql(f"pairing/export_{settings.kind}"), params=parameters).to_arrow_reader(READ_ROWS)
     return _conversational(reader, settings.system_prompt) if settings.conversational else reader
 
 

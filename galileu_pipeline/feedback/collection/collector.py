@@ -1,6 +1,6 @@
 """What people click, into SQLite: nothing acknowledged is lost, nothing is stored twice.
 
-from galileu_pipeline.feedback.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 
 collector = FeedbackCollector()
 collector.add_feedback("Quem é você?", "Sou Galileu.", rating=5, user_id="ana")
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError
-from galileu_pipeline.feedback.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import replace_file
 
@@ -189,13 +189,13 @@ class FeedbackCollector:
             [(day, votes, comparisons)].
         """
         with self._connect() as connection:
-            cursor = connection.execute(sql("count_collected"))
+            cursor = connection.execute(sql("collection/count_collected"))
             stats: dict[str, Any] = dict(
                 zip([column[0] for column in cursor.description], cursor.fetchone(), strict=True)
             )
-            ratings = dict(connection.execute(sql("count_collected_ratings")).fetchall())
-            verdicts = dict(connection.execute(sql("count_collected_verdicts")).fetchall())
-            stats["by_day"] = [tuple(row) for row in connection.execute(sql("count_collected_days"))]
+            ratings = dict(connection.execute(sql("collection/count_collected_ratings")).fetchall())
+            verdicts = dict(connection.execute(sql("collection/count_collected_verdicts")).fetchall())
+            stats["by_day"] = [tuple(row) for row in connection.execute(sql("collection/count_collected_days"))]
         stats["rating_distribution"] = {rating: ratings.get(rating, 0) for rating in range(1, 6)}
         stats["verdicts"] = {verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}
         return stats
@@ -209,7 +209,7 @@ class FeedbackCollector:
         """
         rows = [
             {"prompt": row["query"], "completion": row["response"], **row}
-            for row in self._rows("select_training_examples", {"min_rating": min_rating})
+            for row in self._rows("collection/select_training_examples", {"min_rating": min_rating})
         ]
         replace_file(Path(path), "".join(_json(row) + "\n" for row in rows))
         return len(rows)
@@ -229,7 +229,7 @@ class FeedbackCollector:
                 "reason": row["reason"],
                 "timestamp": row["timestamp"],
             }
-            for row in self._rows("select_collected_pairs", {})
+            for row in self._rows("collection/select_collected_pairs", {})
         ]
         replace_file(Path(path), json.dumps(rows, ensure_ascii=False, indent=2) + "\n")
         return len(rows)
@@ -305,14 +305,14 @@ class FeedbackCollector:
         with self._connect() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
-            for statement in _split(sql("create_collector_schema")):
+            for statement in _split(sql("collection/create_collector_schema")):
                 connection.execute(statement)
             for table, columns in _ADDED_COLUMNS.items():
                 there = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
                 for column in columns:
                     if column not in there:
                         connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} TEXT")
-            for statement in _split(sql("create_collector_indexes")):
+            for statement in _split(sql("collection/create_collector_indexes")):
                 connection.execute(statement)
             connection.execute("COMMIT")
 

@@ -1,6 +1,6 @@
 """The analytics as Markdown, for the metadata of the asset and for people. User text stays text."""
 
-from galileu_pipeline.feedback.analytics import FeedbackAnalytics, Totals
+from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, Totals
 from galileu_pipeline.markdown import escape, table
 
 DAYS_SHOWN = 14

@@ -33,8 +33,8 @@ class Quarantine(BaseModel):
 
 def read_quarantine(connection: duckdb.DuckDBPyConnection, most: int) -> Quarantine:
     """The counts, and at most `most` rows, newest first."""
-    by_reason = dict(connection.execute(sql("count_quarantine")).fetchall())
-    cursor = connection.execute(sql("select_quarantine"), {"most": most})
+    by_reason = dict(connection.execute(sql("ingestion/count_quarantine")).fetchall())
+    cursor = connection.execute(sql("ingestion/select_quarantine"), {"most": most})
     names = [column[0] for column in cursor.description]
     rows = [QuarantinedRow.model_validate(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
     return Quarantine(total=sum(by_reason.values()), by_reason=by_reason, rows=rows)

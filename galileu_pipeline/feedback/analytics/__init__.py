@@ -1,0 +1,1 @@
+"""What the feedback says, in numbers, pictures and pages."""

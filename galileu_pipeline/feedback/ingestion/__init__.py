@@ -1,0 +1,1 @@
+"""From any source into the warehouse: read, cleaned, masked, judged."""

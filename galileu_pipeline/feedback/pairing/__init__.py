@@ -1,0 +1,1 @@
+"""From votes to preference pairs, training sets and exports."""
