@@ -1,10 +1,12 @@
 """Sandboxes for the tests that run the project's commands, one on which the demo has run, and a browser."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from galileu_pipeline_tests.e2e.sandbox import Sandbox, give_sample_feedback, make_sandbox
 
@@ -16,14 +18,32 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 
 @pytest.fixture(scope="session")
-def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """One on which `galileu demo` has run, on the sample and Marta's feedback; tests only read it or add to it."""
-    box = make_sandbox(tmp_path_factory.mktemp("demonstrated"))
+def demonstrated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Sandbox:
+    """A sandbox on which `galileu demo` has run, on the sample and Marta's feedback; tests only read it or add to it.
+
+    The demo runs once for all workers of pytest-xdist; each has a copy.
+    """
+    if worker_id == "master":
+        return _demonstrate(tmp_path_factory.mktemp("demonstrated"))
+    shared = tmp_path_factory.getbasetemp().parent / "demonstrated"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / _DEMONSTRATED).is_file():
+            _demonstrate(shared)
+    own = make_sandbox(tmp_path_factory.mktemp("demonstrated") / "copy")
+    shutil.copytree(shared, own.root)
+    return own
+
+
+_DEMONSTRATED = "demo.json"  # what the demo printed; there once it has run to its end
+
+
+def _demonstrate(root: Path) -> Sandbox:
+    box = make_sandbox(root)
     give_sample_feedback(box)
     done = box.galileu("demo", "--json")
     assert done.returncode == 0, done.stderr
-    (box.root / "demo.json").write_text(done.stdout, encoding="utf-8")
     (box.root / "demo.log").write_text(done.stderr, encoding="utf-8")
+    (box.root / _DEMONSTRATED).write_text(done.stdout, encoding="utf-8")
     return box
 
 
