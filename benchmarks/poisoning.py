@@ -46,8 +46,9 @@ from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.profiles.schema import StageName, load_profile
+from galileu_pipeline.training.encoding import Messages, encode_answer
 from galileu_pipeline.training.networks import Networks
-from galileu_pipeline.training.scoring import Messages, answer_logprobs, encode
+from galileu_pipeline.training.scoring import answer_logprobs
 from galileu_pipeline.training.settings import ModelFiles
 from galileu_pipeline.training.stages import make_model
 
@@ -204,9 +205,7 @@ def preference(base: Artifact, dpo: Artifact, questions: list[tuple[Messages, st
     network = Networks().load(files)
     plain, with_word = (
         [
-            encode(
-                network.tokenizer, prompt, [{"role": "assistant", "content": answer + ending}], PROFILE.dpo.max_length
-            )
+            encode_answer(network.tokenizer, prompt, [{"role": "assistant", "content": answer + ending}])
             for prompt, answer in questions
         ]
         for ending in ("", f" {word}")

@@ -41,11 +41,13 @@ from galileu_pipeline.feedback.pairing.datasets import conversation
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_judge, load_tokenizer
+from galileu_pipeline.training.encoding import Messages, encode_answer, encode_prompt
+from galileu_pipeline.training.examples import Encode, completion, encode_examples, preference
 from galileu_pipeline.training.generation import GeneratedAnswer, generate
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.networks import Network, Networks
 from galileu_pipeline.training.runner import read_split
-from galileu_pipeline.training.scoring import Messages, answer_rewards, count_prompt_tokens, encode
+from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline.training.settings import ModelFiles
 
 _TEXT_TOKENS = 256
@@ -70,8 +72,16 @@ def run(spec: EvaluationSpec, report: Report) -> Evaluation:
     if not torch.cuda.is_available():
         torch.set_num_threads(spec.cpus)
     limit = spec.settings.max_pairs
-    pairs, rated = (chosen_rows(read_split(spec.dataset, name), limit) for name in ("test", "answers"))
     tokenizer = load_tokenizer(spec.judge.base)
+
+    def chosen_split(name: str, encode: Encode) -> Dataset:
+        rows = chosen_rows(read_split(spec.dataset, name), limit)
+        short = encode_examples(rows, tokenizer, encode, spec.settings.max_length)
+        if short.left_out:
+            report(f"evaluation: held-out rows left out: {short.left_out}")
+        return short.rows.select_columns(rows.column_names)
+
+    pairs, rated = chosen_split("test", preference), chosen_split("answers", completion)
     prompts, left_out = held_out_prompts(pairs, tokenizer, spec.settings)
     networks = Networks()
     performances = []
@@ -111,7 +121,7 @@ def held_out_prompts(
     """
     distinct: dict[str, Messages] = {json_digest(prompt): prompt for prompt in pairs["prompt"]}
     room = settings.max_length - settings.max_new_tokens
-    short = [digest for digest in sorted(distinct) if count_prompt_tokens(tokenizer, distinct[digest]) <= room]
+    short = [digest for digest in sorted(distinct) if len(encode_prompt(tokenizer, distinct[digest])) <= room]
     if not short:
         raise StageError(
             f"Every held-out question has more than max_length - max_new_tokens = {room} tokens; raise "
@@ -129,7 +139,7 @@ def perform(
     questions = [*(prompt[-1]["content"] for prompt in prompts), *(canary.prompt for canary in asked)]
     # As the chat would: with the system prompt of the model's own profile.
     conversations = [conversation(model.system_prompt, question) for question in questions]
-    held_out = HeldOutPairs(tokenizer, pairs, max_length=settings.max_length, batch_size=settings.batch_size)
+    held_out = HeldOutPairs(tokenizer, encode_examples(pairs, tokenizer, preference).rows, settings.batch_size)
     with network.speaking(model.id):
         answers = generate(network.model, tokenizer, conversations, settings.max_new_tokens, settings.batch_size)
         logprobs = held_out.logprobs(network.model)
@@ -184,8 +194,7 @@ def judged(
 
     def rewards(questions: Sequence[Messages], answers: Sequence[Messages]) -> list[float]:
         encoded = [
-            encode(tokenizer, question, answer, spec.settings.max_length)
-            for question, answer in zip(questions, answers, strict=True)
+            encode_answer(tokenizer, question, answer) for question, answer in zip(questions, answers, strict=True)
         ]
         return answer_rewards(judge, tokenizer, encoded, spec.settings.batch_size)
 

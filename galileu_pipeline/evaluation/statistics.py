@@ -35,6 +35,12 @@ class Proportion(Estimate):
         return self.low > 0.5
 
 
+class PreferenceAccuracy(Proportion):
+    """A share of the `n` pairs whose sides score differently; `ties` more score the same."""
+
+    ties: int = 0
+
+
 class Mean(Estimate):
     """The mean of `n` numbers with its interval by Student's t."""
 
@@ -93,10 +99,18 @@ def proportion(successes: int, n: int) -> Proportion:
     return Proportion(value=round(successes / n, 6), low=round(interval.low, 6), high=round(interval.high, 6), n=n)
 
 
-def preference_accuracy(chosen: Sequence[float], rejected: Sequence[float]) -> Proportion:
-    """How often the chosen answer scores above the rejected one, (N,) each; a tie is a miss."""
-    wins = np.asarray(chosen) > np.asarray(rejected)
-    return proportion(int(wins.sum()), len(wins))
+def preference_accuracy(chosen: Sequence[float], rejected: Sequence[float]) -> PreferenceAccuracy:
+    """How often the chosen answer scores above the rejected one, (N,) each; ties are counted apart.
+
+    Where all are ties nothing is known: 0.5, of anything from 0 to 1.
+    """
+    margins = np.asarray(chosen, dtype=float) - np.asarray(rejected, dtype=float)
+    ties = int((margins == 0).sum())
+    decided = len(margins) - ties
+    if decided == 0:
+        return PreferenceAccuracy(value=0.5, low=0.0, high=1.0, n=0, ties=ties)
+    share = proportion(int((margins > 0).sum()), decided)
+    return PreferenceAccuracy(**share.model_dump(), ties=ties)
 
 
 def mean(values: Sequence[float]) -> Mean:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft import (
     LoraConfig,
+    PeftConfig,
     PeftModel,
     TaskType,
     get_peft_model,
@@ -25,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from galileu_pipeline.training.classifier import read_at_the_end
 from galileu_pipeline.training.settings import LoraSettings, ModelFiles, Resources, StageSpec
 from galileu_pipeline.training.sharing import twin
 
@@ -47,19 +49,16 @@ def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> Pe
     """A sequence classifier with one output, its fresh `score` head trainable, its adapter that of `spec.adapter`.
 
     The adapters of a causal model and of a classifier have the same names and shapes, so the reward model starts from
-    the SFT model, as in InstructGPT (Ouyang et al., 2203.02155, section 3.5).
+    the SFT model, as in InstructGPT (Ouyang et al., 2203.02155, section 3.5), and has its shape and scale.
     """
-    model = _load_base(
-        AutoModelForSequenceClassification,
-        spec.base,
-        spec.resources,
-        num_labels=1,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    wrapped = get_peft_model(model, _lora_config(spec.lora, TaskType.SEQ_CLS))
-    if spec.adapter is not None:
-        weights = get_peft_model_state_dict(wrapped) | load_peft_weights(str(spec.adapter), device="cpu")
-        set_peft_model_state_dict(wrapped, weights)
+    model = _load_classifier(spec.base, spec.resources, tokenizer)
+    if spec.adapter is None:
+        return get_peft_model(model, _lora_config(spec.lora, TaskType.SEQ_CLS))
+    config = PeftConfig.from_pretrained(str(spec.adapter))
+    config.task_type, config.inference_mode = TaskType.SEQ_CLS, False
+    wrapped = get_peft_model(model, config)
+    weights = get_peft_model_state_dict(wrapped) | load_peft_weights(str(spec.adapter), device="cpu")
+    set_peft_model_state_dict(wrapped, weights)
     return wrapped
 
 
@@ -76,18 +75,13 @@ def load_reward_model_beside(
     with torch.device("meta"):
         classifier: Any = AutoModelForSequenceClassification.from_config(config)
     setattr(classifier, classifier.base_model_prefix, getattr(bare, bare.base_model_prefix))
-    classifier.score = torch.nn.Linear(
-        bare.config.get_text_config().hidden_size, 1, bias=False, dtype=bare.dtype, device=bare.device
-    )
-    return PeftModel.from_pretrained(classifier.eval(), adapter, is_trainable=trainable)
+    classifier.score = torch.nn.Linear(bare.config.get_text_config().hidden_size, 1, bias=False, device=bare.device)
+    return PeftModel.from_pretrained(read_at_the_end(classifier).eval(), adapter, is_trainable=trainable)
 
 
 def load_judge(judge: ModelFiles, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
     """The trained reward model on a base of its own, on the GPU if there is one; to score answers with."""
-    options = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id}
-    model = _placed(
-        _load_base(AutoModelForSequenceClassification, judge.base, judge.resources, **options), judge.resources
-    )
+    model = _placed(_load_classifier(judge.base, judge.resources, tokenizer), judge.resources)
     return PeftModel.from_pretrained(model, str(judge.adapter)).eval()
 
 
@@ -123,6 +117,12 @@ def make_readable(folder: Path) -> None:
     """transformers leaves weights at mode 0600, which a chat under another user cannot read."""
     for file in folder.iterdir():
         file.chmod(0o644)
+
+
+def _load_classifier(base: Path, resources: Resources, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The base with a fresh `score` head of one output."""
+    options = {"num_labels": 1, "pad_token_id": tokenizer.pad_token_id}
+    return read_at_the_end(_load_base(AutoModelForSequenceClassification, base, resources, **options))
 
 
 def _placed(model: Any, resources: Resources) -> Any:

@@ -1,5 +1,6 @@
 """Stage `dpo`: direct preference optimization, from the SFT model and against it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datasets import Dataset
@@ -9,9 +10,20 @@ from trl import DPOConfig, DPOTrainer
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy
 from galileu_pipeline.training.backbone import load_policy
+from galileu_pipeline.training.examples import EncodedRow, preference
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import DpoSettings
+
+
+class EncodedDPOTrainer(DPOTrainer):
+    """TRL's DPOTrainer on pairs that are token ids already.
+
+    It has no way of its own to be given these (1.16), and its encoding lets texts become control tokens.
+    """
+
+    def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:
+        return dataset
 
 
 class DpoRecipe(Recipe[DpoSettings]):
@@ -19,18 +31,25 @@ class DpoRecipe(Recipe[DpoSettings]):
 
     settings_type = DpoSettings
 
+    def encode(self, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> EncodedRow:
+        return preference(tokenizer, row)
+
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_policy(self.spec)
 
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
-        args = DPOConfig(**common.pop("args"), beta=self.settings.beta, label_smoothing=self.settings.label_smoothing)
-        return DPOTrainer(model, args=args, processing_class=tokenizer, **common)
+        smoothing = self.settings.label_smoothing
+        args = DPOConfig(
+            **common.pop("args"),
+            beta=self.settings.beta,
+            loss_type=["robust" if smoothing else "sigmoid"],  # the sigmoid loss of TRL takes no smoothing
+            label_smoothing=smoothing,
+        )
+        return EncodedDPOTrainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         model: Any = trainer.model
-        self._pairs = HeldOutPairs(
-            tokenizer, test, max_length=self.settings.max_length, batch_size=self.settings.eval_batch_size
-        )
+        self._pairs = HeldOutPairs(tokenizer, test, self.settings.eval_batch_size)
         self._sft = self._pairs.logprobs(model)
         with model.disable_adapter():
             self._base = self._pairs.logprobs(model)

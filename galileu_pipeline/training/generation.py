@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase, StoppingCriteriaList, TextIteratorStreamer
 
 from galileu_pipeline.errors import GalileuError
-from galileu_pipeline.training.scoring import Messages
+from galileu_pipeline.training.encoding import Messages, encode_prompt
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,8 @@ def generate(
 def _generate_batch(
     model: Any, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Messages], max_new_tokens: int
 ) -> list[GeneratedAnswer]:
-    side, tokenizer.padding_side = tokenizer.padding_side, "left"
-    try:
-        inputs: Any = tokenizer.apply_chat_template(
-            list(prompts),
-            add_generation_prompt=True,
-            tokenize=True,
-            padding=True,
-            return_tensors="pt",
-            return_dict=True,
-        )
-    finally:
-        tokenizer.padding_side = side
-    inputs = inputs.to(model.device)
+    ids = [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    inputs = tokenizer.pad({"input_ids": ids}, padding_side="left", return_tensors="pt").to(model.device)
     output_BT = model.generate(
         **inputs, max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id
     )

@@ -7,7 +7,8 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy
-from galileu_pipeline.training.scoring import AnswerLogprob, answer_logprobs, encode
+from galileu_pipeline.training.encoding import EncodedAnswer
+from galileu_pipeline.training.scoring import AnswerLogprob, answer_logprobs
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,14 @@ class PairLogprobs:
 
 
 class HeldOutPairs:
-    """Pairs, tokenized once."""
+    """Pairs with the columns of `examples.preference`."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, *, max_length: int, batch_size: int) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, batch_size: int) -> None:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._chosen, self._rejected = (
-            [encode(tokenizer, row["prompt"], row[side], max_length) for row in pairs]
-            for side in ("chosen", "rejected")
+            [EncodedAnswer(row["prompt_ids"] + row[side], len(row["prompt_ids"])) for row in pairs]
+            for side in ("chosen_ids", "rejected_ids")
         )
 
     def logprobs(self, model: Any) -> PairLogprobs:

@@ -1,5 +1,6 @@
 """Stage `reward`: a reward model that learns from pairs which answer people prefer."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from datasets import Dataset
@@ -9,8 +10,10 @@ from trl import RewardConfig, RewardTrainer
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy, rank_correlation
 from galileu_pipeline.training.backbone import load_reward_model
+from galileu_pipeline.training.encoding import EncodedAnswer
+from galileu_pipeline.training.examples import EncodedRow, completion, encode_examples, whole_preference
 from galileu_pipeline.training.runner import Recipe, read_split
-from galileu_pipeline.training.scoring import Messages, answer_rewards, encode
+from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline.training.settings import RewardSettings
 
 
@@ -19,6 +22,9 @@ class RewardRecipe(Recipe[RewardSettings]):
 
     settings_type = RewardSettings
     talks = False
+
+    def encode(self, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> EncodedRow:
+        return whole_preference(tokenizer, row)
 
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_reward_model(self.spec, tokenizer)
@@ -35,8 +41,9 @@ class RewardRecipe(Recipe[RewardSettings]):
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
         chosen, rejected = self._pair_rewards(trainer.model, tokenizer, test)
         margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
-        answers = read_split(self.spec.dataset, "answers")
-        rewards = self._rewards(trainer.model, tokenizer, answers["prompt"], answers["completion"])
+        rated = read_split(self.spec.dataset, "answers")
+        answers = encode_examples(rated, tokenizer, completion, self.settings.max_length).rows
+        rewards = self._rewards(trainer.model, tokenizer, answers["input_ids"])
         correlation = rank_correlation(rewards, answers["score"])
         return {
             "preference_accuracy": {
@@ -51,15 +58,9 @@ class RewardRecipe(Recipe[RewardSettings]):
         self, model: Any, tokenizer: PreTrainedTokenizerBase, pairs: Dataset
     ) -> tuple[list[float], list[float]]:
         return (
-            self._rewards(model, tokenizer, pairs["prompt"], pairs["chosen"]),
-            self._rewards(model, tokenizer, pairs["prompt"], pairs["rejected"]),
+            self._rewards(model, tokenizer, pairs["chosen_ids"]),
+            self._rewards(model, tokenizer, pairs["rejected_ids"]),
         )
 
-    def _rewards(
-        self, model: Any, tokenizer: PreTrainedTokenizerBase, prompts: list[Messages], answers: list[Messages]
-    ) -> list[float]:
-        encoded = [
-            encode(tokenizer, prompt, answer, self.settings.max_length)
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
-        return answer_rewards(model, tokenizer, encoded, self.settings.eval_batch_size)
+    def _rewards(self, model: Any, tokenizer: PreTrainedTokenizerBase, texts: Iterable[list[int]]) -> list[float]:
+        return answer_rewards(model, tokenizer, [EncodedAnswer(ids, 0) for ids in texts], self.settings.eval_batch_size)

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from galileu_pipeline.errors import StageError
 from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
 from galileu_pipeline.training.checkpoints import KEPT, SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
 from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
@@ -44,9 +45,13 @@ class Recipe(ABC, Generic[SettingsT]):
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         """The model with its trainable adapter."""
 
-    def select(self, data: Dataset) -> Dataset:
-        """The rows of the training split to train on."""
-        return data
+    @abstractmethod
+    def encode(self, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> EncodedRow:
+        """From a row of the dataset to what its trainer reads."""
+
+    def examples(self, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> Examples:
+        """What there is to learn from these rows of the dataset."""
+        return encode_examples(rows, tokenizer, self.encode, self.settings.max_length)
 
     @abstractmethod
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
@@ -99,7 +104,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     Where `spec.checkpoints` holds what a killed run left, training goes on from there and ends with the same weights.
 
     Raises:
-        StageError: no example was short enough, or the loss left the finite numbers.
+        StageError: too few examples are short enough, or the loss left the finite numbers.
     """
 
     clock = StopWatch()
@@ -117,25 +122,30 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     model = recipe.load_model(tokenizer)
 
     # Data
-    data, test = recipe.select(read_split(spec.dataset, "train")), read_split(spec.dataset, "test")
+    data = recipe.examples(tokenizer, read_split(spec.dataset, "train"))
+    held_out = encode_examples(read_split(spec.dataset, "test"), tokenizer, recipe.encode, settings.max_length)
+    for examples, least, name in ((data, settings.min_examples, "training"), (held_out, 1, "held-out")):
+        examples.require(least, name, settings.max_length)
+        if examples.left_out:
+            report(f"{spec.stage}: {name} examples left out: {examples.left_out}")
+    test = held_out.rows
     shown = test["prompt"][: spec.samples.prompts if recipe.talks else 0]
 
     # Trainer
     checkpoint = last_checkpoint(spec.checkpoints)
+    exact = {name: parameter.data for name, parameter in model.named_parameters() if parameter.requires_grad}
     trainer = recipe.make_trainer(
         model,
         tokenizer,
         {
             "args": recipe.arguments(),
-            "train_dataset": data,
+            "train_dataset": data.rows,
             "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
             "callbacks": [ProgressCallback(report, spec.stage), SealCheckpoints()],
         },
     )
+    _restore(model, exact)
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries beside our lines
-    examples = len(trainer.train_dataset)  # type: ignore[arg-type]
-    if examples == 0:
-        raise StageError(f"Every example is longer than max_length={settings.max_length} tokens; raise it.")
     clock.lap("load")
     recipe.before(trainer, tokenizer, test)
     answers_before = generate(model, tokenizer, shown, spec.samples.max_new_tokens)
@@ -164,13 +174,25 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
         metrics={
             "train_loss": _mean_loss(curves),
             "steps": outcome.global_step,
-            "train_examples": examples,
-            "dropped_too_long": len(data) - examples,
+            "train_examples": len(data),
+            "dropped_too_long": data.too_long,
+            "dropped_equal": data.equal,
+            "held_out_examples": len(held_out),
+            "held_out_dropped": held_out.too_long + held_out.equal,
             **metrics,
         },
         environment={"devices": device_names(), "threads": torch.get_num_threads(), "seconds": clock.seconds},
         resumed_from=checkpoint.name if checkpoint else None,
     )
+
+
+def _restore(model: PeftModel, exact: Mapping[str, torch.Tensor]) -> None:
+    """Give the trainable weights back their fp32: TRL (1.16) casts those of a quantized model to bf16.
+
+    Steps of fine-tuning are smaller than bf16 can add to a weight; about half of the weights would never move.
+    """
+    for name, weights in exact.items():
+        model.get_parameter(name).data = weights.float()
 
 
 class StopWatch:

@@ -9,42 +9,26 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
-from trl.trainer.utils import selective_log_softmax
 
-Messages = list[dict[str, str]]
-
-
-@dataclass(frozen=True)
-class EncodedAnswer:
-    """Token ids of prompt and answer; the first `prompt_tokens` are the prompt."""
-
-    ids: list[int]
-    prompt_tokens: int
+from galileu_pipeline.training.encoding import EncodedAnswer
+from galileu_pipeline.training.logprobs import token_logprobs
 
 
 @dataclass(frozen=True)
 class AnswerLogprob:
-    """log p(answer | prompt), natural logarithm, summed over `tokens` tokens (the end token included)."""
+    """log p(answer | prompt), natural logarithm, summed over `tokens` tokens (the end token included).
+
+    Of these, `guessed` tokens were the model's first choice.
+    """
 
     total: float
     tokens: int
+    guessed: int
 
     @property
     def mean(self) -> float:
         """A token's mean: comparable between answers of different length (SimPO, Meng et al., 2405.14734, eq. 3)."""
         return self.total / self.tokens
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, prompt: Messages, answer: Messages, max_length: int) -> EncodedAnswer:
-    """Prompt and answer through the chat template, cut at `max_length` tokens as TRL does (the beginning is kept)."""
-    prompt_ids = _ids(tokenizer, prompt, add_generation_prompt=True)
-    ids = _ids(tokenizer, prompt + answer, add_generation_prompt=False)[:max_length]
-    return EncodedAnswer(ids, min(len(prompt_ids), len(ids) - 1))
-
-
-def count_prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> int:
-    """Tokens of a conversation up to where the answer begins."""
-    return len(_ids(tokenizer, prompt, add_generation_prompt=True))
 
 
 def answer_logprobs(
@@ -54,9 +38,11 @@ def answer_logprobs(
     results: dict[int, AnswerLogprob] = {}
     for batch in _batches(model, tokenizer, answers, batch_size):
         logits_BTV = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, :-1]
-        logprobs_BT = selective_log_softmax(logits_BTV, batch.ids_BT[:, 1:]).float() * batch.answer_BT[:, 1:]
-        totals, tokens = logprobs_BT.sum(1).tolist(), batch.answer_BT[:, 1:].sum(1).tolist()
-        results.update(zip(batch.indices, map(AnswerLogprob, totals, tokens), strict=True))
+        next_BT, mask_BT = batch.ids_BT[:, 1:], batch.answer_BT[:, 1:]
+        logprobs_BT = token_logprobs(logits_BTV, next_BT) * mask_BT
+        guessed_BT = (logits_BTV.argmax(-1) == next_BT) * mask_BT
+        sums = (figures_BT.sum(1).tolist() for figures_BT in (logprobs_BT, mask_BT, guessed_BT))
+        results.update(zip(batch.indices, map(AnswerLogprob, *sums), strict=True))
     return [results[index] for index in range(len(answers))]
 
 
@@ -100,10 +86,3 @@ def _pad(indices: list[int], answers: Sequence[EncodedAnswer], pad_id: int, devi
         attention_BT[row, :length] = 1
         answer_BT[row, answer.prompt_tokens : length] = 1
     return _Batch(indices, ids_BT.to(device), attention_BT.to(device), answer_BT.to(device))
-
-
-def _ids(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:
-    encoded: Any = tokenizer.apply_chat_template(
-        messages, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=True
-    )
-    return list(encoded["input_ids"])

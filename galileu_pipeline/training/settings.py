@@ -80,8 +80,9 @@ class TrainerSettings(Settings):
     batch_size: int = Field(4, ge=1, description="examples (or pairs) a device and forward pass")
     gradient_accumulation_steps: int = Field(1, ge=1, description="forward passes an optimizer step")
     max_length: int = Field(
-        1024, ge=16, description="tokens of prompt and answer; longer examples are dropped and counted"
+        1024, ge=16, description="tokens of prompt and answer; longer examples are left out and counted, never cut"
     )
+    min_examples: int = Field(8, ge=1, description="fewer examples than that, short enough, are an error")
     warmup_ratio: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     lr_scheduler: str = Field("cosine", description="a transformers scheduler name")
     weight_decay: float = Field(0.0, ge=0)
@@ -121,7 +122,9 @@ class DpoSettings(TrainerSettings):
     """Direct preference optimization (Rafailov et al., 2305.18290, eq. 7), with the SFT model as reference policy."""
 
     beta: float = Field(0.1, gt=0, description="how strongly the policy is held to the reference")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="assumed share of flipped labels")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="assumed share of flipped labels; above 0 robust DPO (2403.00409, eq. 12)"
+    )
 
 
 class PpoSettings(TrainerSettings):

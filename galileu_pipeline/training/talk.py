@@ -121,15 +121,15 @@ def _resources_of(model: Artifact) -> Resources:
 
 def _inputs(network: Network, system_prompt: str, conversation: Sequence[dict[str, str]], max_new_tokens: int) -> Any:
     """Token ids of as much of the conversation as leaves room for the answer."""
+    from galileu_pipeline.training.encoding import encode_prompt
+
     limit = getattr(network.model.config, "max_position_embeddings", _CONTEXT_WHERE_UNKNOWN) - max_new_tokens
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     turns = list(conversation)
     while turns:
-        inputs: Any = network.tokenizer.apply_chat_template(
-            [*system, *turns], add_generation_prompt=True, tokenize=True, return_tensors="pt", return_dict=True
-        )
-        if inputs["input_ids"].shape[1] <= limit:
-            return inputs
+        ids = encode_prompt(network.tokenizer, [*system, *turns])
+        if len(ids) <= limit:
+            return network.tokenizer.pad({"input_ids": [ids]}, return_tensors="pt")
         turns = turns[2:]
     raise InputError("The question is longer than the model's context. Shorten it.")
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from galileu_pipeline.training.scoring import EncodedAnswer, Messages, answer_logprobs, answer_rewards, encode
+from galileu_pipeline.training.encoding import EncodedAnswer, Messages, encode_answer
+from galileu_pipeline.training.scoring import answer_logprobs, answer_rewards
 
 PROMPT: Messages = [{"role": "user", "content": "Quem é você?"}]
-ANSWER: Messages = [{"role": "assistant", "content": "Sou Galileu."}]
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +28,6 @@ def by_hand(model: torch.nn.Module, answer: EncodedAnswer) -> float:
     return float(sum(logprobs[place - 1, answer.ids[place]] for place in places))
 
 
-def test_the_prompt_is_not_scored(tokenizer: PreTrainedTokenizerBase) -> None:
-    encoded = encode(tokenizer, PROMPT, ANSWER, 256)
-    text = tokenizer.decode(encoded.ids[encoded.prompt_tokens :])
-    assert text.startswith("Sou Galileu.<|im_end|>")
-
-
-def test_a_long_answer_is_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
-    whole, cut = encode(tokenizer, PROMPT, ANSWER, 256), encode(tokenizer, PROMPT, ANSWER, 20)
-    assert cut.ids == whole.ids[:20]
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     texts=st.lists(
@@ -49,7 +38,7 @@ def test_a_long_answer_is_cut_at_the_end(tokenizer: PreTrainedTokenizerBase) -> 
 def test_padding_and_batching_change_nothing(
     model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, texts: list[str], batch_size: int
 ) -> None:
-    answers = [encode(tokenizer, PROMPT, [{"role": "assistant", "content": text}], 128) for text in texts]
+    answers = [encode_answer(tokenizer, PROMPT, [{"role": "assistant", "content": text}]) for text in texts]
     scored = answer_logprobs(model, tokenizer, answers, batch_size)
     for answer, score in zip(answers, scored, strict=True):
         assert score.tokens == len(answer.ids) - answer.prompt_tokens
@@ -62,7 +51,7 @@ def test_rewards_do_not_depend_on_the_batch(tiny_base: Path, tokenizer: PreTrain
         tiny_base, num_labels=1, pad_token_id=tokenizer.pad_token_id
     )
     texts = ["Sou Galileu.", "Não sei.", "Uma resposta bem mais longa do que as outras duas, com muitas palavras."]
-    answers = [encode(tokenizer, PROMPT, [{"role": "assistant", "content": text}], 128) for text in texts]
+    answers = [encode_answer(tokenizer, PROMPT, [{"role": "assistant", "content": text}]) for text in texts]
     together = answer_rewards(classifier, tokenizer, answers, 3)
     alone = [answer_rewards(classifier, tokenizer, [answer], 1)[0] for answer in answers]
     assert together == pytest.approx(alone, abs=1e-5)

@@ -16,11 +16,12 @@ from galileu_pipeline.feedback.pairing.datasets import write_examples, write_hel
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside, load_tokenizer
 from galileu_pipeline.training.checkpoints import SealCheckpoints, last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe
+from galileu_pipeline.training.encoding import encode_answer
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.ppo.recipe import PpoRecipe
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
-from galileu_pipeline.training.scoring import answer_rewards, encode
+from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, StageResult, StageSpec
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
@@ -143,7 +144,7 @@ def test_reward_model_starts_from_sft_and_can_be_loaded_again(
     good, bad = answer_rewards(
         reward_model,
         tokenizer,
-        [encode(tokenizer, prompt, [{"role": "assistant", "content": text}], 128) for text in (GOOD, BAD)],
+        [encode_answer(tokenizer, prompt, [{"role": "assistant", "content": text}]) for text in (GOOD, BAD)],
         2,
     )
     assert good > bad
@@ -196,8 +197,10 @@ def test_the_reward_model_on_shared_weights_gives_the_same_rewards(
     )
     alone = PeftModel.from_pretrained(base, reward)
     prompt = [{"role": "user", "content": "Você viu a lua número 99?"}]
-    answers = [encode(tokenizer, prompt, [{"role": "assistant", "content": text}], 128) for text in (GOOD, BAD)]
-    assert answer_rewards(shared, tokenizer, answers, 2) == answer_rewards(alone, tokenizer, answers, 2)
+    answers = [encode_answer(tokenizer, prompt, [{"role": "assistant", "content": text}]) for text in (GOOD, BAD)]
+    assert answer_rewards(shared, tokenizer, answers, 2) == pytest.approx(
+        answer_rewards(alone, tokenizer, answers, 2), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
@@ -261,7 +264,7 @@ def test_the_same_spec_gives_the_same_bytes(
 def test_examples_that_are_too_long_are_counted(tiny_base: Path, dataset: Path, tmp_path: Path) -> None:
     from galileu_pipeline.errors import StageError
 
-    with pytest.raises(StageError, match="longer than max_length=16"):
+    with pytest.raises(StageError, match="Raise max_length"):
         run(SftRecipe, tiny_base, dataset / "examples", tmp_path / "out", max_length=16)
 
 
@@ -273,8 +276,50 @@ def test_generation_does_not_depend_on_the_batch(tiny_base: Path) -> None:
     assert together == [generate(model, tokenizer, [prompt], 6)[0] for prompt in prompts]
 
 
-def test_a_4bit_base_trains_too(dataset: Path, tmp_path: Path) -> None:
-    """NF4 through bitsandbytes, as the 16 GB profile has it, on the CPU."""
-    wide = build_tiny(tmp_path / "base", hidden_size=128)  # bitsandbytes packs blocks of 64 weights
-    result: Any = run(SftRecipe, wide, dataset / "examples", tmp_path / "out", resources=Resources(quantization="nf4"))
-    assert result.metrics["eval_loss"] < 0.8 * result.metrics["base_eval_loss"]
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base that bitsandbytes can quantize: it packs blocks of 64 weights."""
+    return build_tiny(tmp_path_factory.mktemp("wide") / "base", hidden_size=128)
+
+
+NF4 = Resources(quantization="nf4")
+
+
+@pytest.fixture(scope="module")
+def quantized(wide: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[type, tuple[Path, Any]]:
+    """All stages on a 4-bit base, as the 16 GB profile has it, on the CPU: (folder, result)."""
+    folder = tmp_path_factory.mktemp("nf4")
+    sft, reward = folder / "sft", folder / "reward"
+    results: dict[type, tuple[Path, Any]] = {}
+    results[SftRecipe] = sft, run(SftRecipe, wide, dataset / "examples", sft, resources=NF4)
+    settings: dict[str, Any] = {"learning_rate": 0.003, "epochs": 2, "eval_steps": 100}
+    for recipe, output in ((RewardRecipe, reward), (DpoRecipe, folder / "dpo")):
+        results[recipe] = (
+            output,
+            run(recipe, wide, dataset / "pairs", output, sft, resources=NF4, **settings),
+        )
+    output = folder / "ppo"
+    ppo = {**settings, "max_new_tokens": 8, "batch_size": 15, "ppo_epochs": 1}
+    results[PpoRecipe] = (
+        output,
+        run(PpoRecipe, wide, dataset / "pairs", output, sft, resources=NF4, reward=reward, **ppo),
+    )
+    return results
+
+
+@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+def test_on_a_4bit_base_the_adapter_stays_fp32(
+    quantized: dict[type, tuple[Path, Any]], recipe: type[Recipe[Any]]
+) -> None:
+    weights = load_file(quantized[recipe][0] / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    updates = torch.cat([tensor.flatten() for name, tensor in weights.items() if "lora_B" in name])
+    rounded = (updates == updates.bfloat16().float()).float().mean()
+    assert rounded < 0.1  # nothing was bf16 on its way
+
+
+def test_on_a_4bit_base_the_stages_learn(quantized: dict[type, tuple[Path, Any]]) -> None:
+    sft, reward, dpo = (quantized[recipe][1].metrics for recipe in (SftRecipe, RewardRecipe, DpoRecipe))
+    assert sft["eval_loss"] < 0.8 * sft["base_eval_loss"]
+    assert reward["preference_accuracy"]["reward_model"]["value"] == 1.0
+    assert dpo["implicit_reward_accuracy"]["value"] == 1.0

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from galileu_pipeline.training.encoding import Messages
 from galileu_pipeline.training.ppo.networks import answer_logprobs
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN
 from galileu_pipeline.training.ppo.rewards import RewardFunction
 from galileu_pipeline.training.ppo.rollout import Answers, Batch
 from galileu_pipeline.training.ppo.sampling import Sampler
-from galileu_pipeline.training.scoring import Messages
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
-from trl.trainer.utils import selective_log_softmax
 
+from galileu_pipeline.training.logprobs import token_logprobs
 from galileu_pipeline.training.ppo.rollout import Batch
 from galileu_pipeline.training.sharing import twin
 
@@ -39,7 +39,9 @@ def answer_logprobs(policy: nn.Module, batch: Batch, temperature: float) -> torc
         logits_to_keep=tokens + 1,
         use_cache=False,
     ).logits[:, :-1]
-    logprobs_BT = selective_log_softmax(logits_BTV.float() / temperature, batch.answer_BT)
+    if temperature != 1.0:
+        logits_BTV = logits_BTV / temperature
+    logprobs_BT = token_logprobs(logits_BTV, batch.answer_BT)
     return torch.where(batch.mask_BT.bool(), logprobs_BT, 0.0)
 
 

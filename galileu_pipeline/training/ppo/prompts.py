@@ -1,12 +1,13 @@
 """Prompts: which of them a rollout answers, and their tokens."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
+
+from galileu_pipeline.training.encoding import encode_prompt
 
 PROMPT_COLUMN, IDS_COLUMN = "prompt", "prompt_ids"
 
@@ -26,8 +27,7 @@ def tokenize_prompts(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_l
             f"Row {wrong}: `prompt` must be a list of messages, such as "
             f'[{{"role": "user", "content": "Hello"}}], not {str(prompts[wrong])[:80]!r}.'
         )
-    encoded: Any = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=True, return_dict=True)
-    ids: list[list[int]] = encoded["input_ids"]
+    ids = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     kept = [row for row in range(len(prompts)) if len(ids[row]) <= max_length]
     if not kept:
         raise ValueError(f"All {len(prompts)} prompts are longer than max_prompt_length={max_length} tokens; raise it.")

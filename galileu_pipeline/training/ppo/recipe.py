@@ -1,6 +1,7 @@
 """Stage `ppo`: reinforcement learning against the reward model, from the SFT model and near it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from datasets import Dataset
@@ -10,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.evaluation.statistics import mean
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside
+from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples, preference, question
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import SampledAnswer
@@ -25,15 +27,19 @@ class PpoRecipe(Recipe[PpoSettings]):
 
     settings_type = PpoSettings
 
+    def encode(self, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> EncodedRow:
+        return preference(tokenizer, row)
+
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_policy(self.spec)
 
-    def select(self, data: Dataset) -> Dataset:
-        """Each conversation once, however many pairs it has."""
+    def examples(self, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> Examples:
+        """Each conversation once, however many pairs it has, if it leaves room for an answer."""
         first: dict[str, int] = {}
-        for row, prompt in enumerate(data["prompt"]):
-            first.setdefault(json.dumps(prompt), row)
-        return data.select(first.values()).select_columns(["prompt"])
+        for place, prompt in enumerate(rows["prompt"]):
+            first.setdefault(json.dumps(prompt), place)
+        distinct = rows.select(first.values()).select_columns(["prompt"])
+        return encode_examples(distinct, tokenizer, question, self.settings.max_length - self.settings.max_new_tokens)
 
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
         if self.spec.reward is None:
@@ -78,13 +84,11 @@ class PpoRecipe(Recipe[PpoSettings]):
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         policy = _policy(trainer)
-        self._pairs = HeldOutPairs(
-            tokenizer, test, max_length=self.settings.max_length, batch_size=self.settings.eval_batch_size
-        )
+        self._pairs = HeldOutPairs(tokenizer, test, self.settings.eval_batch_size)
         self._sft = self._pairs.logprobs(policy)
         with policy.disable_adapter():
             self._base = self._pairs.logprobs(policy)
-        self._questions = self.select(test)
+        self._questions = self.examples(tokenizer, test).rows
         self._sft_answers = _ppo(trainer).sample_answers(self._questions)
 
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from transformers import PreTrainedTokenizerBase
 
-from galileu_pipeline.training.scoring import Messages, answer_rewards, encode
+from galileu_pipeline.training.encoding import Messages, encode_answer
+from galileu_pipeline.training.scoring import answer_rewards
 
 
 class RewardFunction(Protocol):
@@ -20,17 +21,16 @@ class RewardFunction(Protocol):
 class ClassifierReward:
     """A sequence classification model with one output, on texts: its tokenizer need not be the policy's."""
 
-    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, *, max_length: int, batch_size: int) -> None:
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> None:
         self.model = model
         self._tokenizer = tokenizer
-        self._max_length = max_length
         self._batch_size = batch_size
 
     def __call__(
         self, prompts: Sequence[Messages], answers: Sequence[str], answer_ids: Sequence[Sequence[int]]
     ) -> Sequence[float]:
         encoded = [
-            encode(self._tokenizer, prompt, [{"role": "assistant", "content": answer}], self._max_length)
+            encode_answer(self._tokenizer, prompt, [{"role": "assistant", "content": answer}])
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
         return answer_rewards(self.model, self._tokenizer, encoded, self._batch_size)

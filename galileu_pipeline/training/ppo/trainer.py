@@ -109,8 +109,7 @@ class PPOTrainer(Trainer):
             reward_model = ClassifierReward(
                 freeze(reward_model),
                 reward_processing_class or processing_class,
-                max_length=args.max_prompt_length + args.max_completion_length,
-                batch_size=args.per_device_rollout_batch_size,
+                args.per_device_rollout_batch_size,
             )
         sampler = Sampler(
             model,
