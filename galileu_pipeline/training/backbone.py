@@ -42,7 +42,10 @@ def load_policy(spec: StageSpec) -> PeftModel:
     model = _load_base(AutoModelForCausalLM, spec.base, spec.resources)
     if spec.adapter is None:
         return get_peft_model(model, _lora_config(spec.lora, TaskType.CAUSAL_LM))
-    return PeftModel.from_pretrained(model, spec.adapter, is_trainable=True)
+    policy = PeftModel.from_pretrained(model, spec.adapter, is_trainable=True)
+    # An artifact's id to PEFT, which would ask the model hub for it whenever a checkpoint is saved.
+    policy.peft_config["default"].base_model_name_or_path = str(spec.base)
+    return policy
 
 
 def load_reward_model(spec: StageSpec, tokenizer: PreTrainedTokenizerBase) -> PeftModel:

@@ -85,9 +85,10 @@ def make_model(
 
     Raises:
         StageError: the process ended without a result.
-        MissingArtifactError: the SFT model or the reward model is one of another base.
+        MissingArtifactError: the SFT model or the reward model is one of another base, or an adapter of another shape.
     """
     _require_same_base(inputs)
+    _require_same_shape(stage, inputs)
     plan = stage.plan(inputs)
     scratch = store.data.checkpoints(plan.id)
 
@@ -118,4 +119,22 @@ def _require_same_base(inputs: Mapping[str, Artifact]) -> None:
             raise MissingArtifactError(
                 f"{model.id} was trained on {trained_on.id}, but the current base is {base.id}. "
                 f"Materialize {asset} again: dagster asset materialize --select {asset}."
+            )
+
+
+def _require_same_shape(stage: Stage, inputs: Mapping[str, Artifact]) -> None:
+    """An adapter that is trained on keeps its shape and scale, so the settings must say the same."""
+    for asset in ("sft_model", "reward_model"):
+        if asset not in inputs or "lora" not in inputs[asset].manifest.config:
+            continue
+        trained = LoraSettings.model_validate(inputs[asset].manifest.config["lora"])
+        differing = [
+            f"{name} is {getattr(trained, name)}, not {getattr(stage.lora, name)}"
+            for name in ("r", "alpha", "target_modules")
+            if getattr(trained, name) != getattr(stage.lora, name)
+        ]
+        if differing:
+            raise MissingArtifactError(
+                f"{inputs[asset].id} is an adapter of another shape than profile {stage.profile} says now: "
+                f"{'; '.join(differing)}. Materialize {asset} again: dagster asset materialize --select {asset}."
             )

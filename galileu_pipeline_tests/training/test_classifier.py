@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from galileu_pipeline.training.backbone import load_reward_model, load_tokenizer
+from galileu_pipeline.training.backbone import load_policy, load_reward_model, load_tokenizer, save_adapter
 from galileu_pipeline.training.classifier import read_at_the_end
 from galileu_pipeline.training.encoding import EncodedAnswer, encode_answer
 from galileu_pipeline.training.scoring import answer_rewards
@@ -87,3 +87,25 @@ def test_the_head_is_fp32_whatever_the_base_is(
     ids = torch.tensor([[5, 6, 7]])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits.dtype == torch.float32
+
+
+def test_a_reward_model_has_the_scale_of_the_adapter_it_starts_from(
+    tiny_base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    def spec(alpha: int, adapter: Path | None = None) -> StageSpec:
+        return StageSpec(
+            stage="reward",
+            output=tmp_path,
+            checkpoints=tmp_path,
+            settings={},
+            base=tiny_base,
+            adapter=adapter,
+            lora=LoraSettings(r=2, alpha=alpha, target_modules=["q_proj"]),
+        )
+
+    save_adapter(load_policy(spec(64)), spec(64))
+    model = load_reward_model(spec(4, adapter=tmp_path), tokenizer)
+    assert model.peft_config["default"].lora_alpha == 64
+    scales = {module.scaling["default"] for module in model.modules() if hasattr(module, "scaling")}
+    assert scales == {32.0}
+    assert any(parameter.requires_grad for name, parameter in model.named_parameters() if "score" in name)

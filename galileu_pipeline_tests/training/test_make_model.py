@@ -104,3 +104,22 @@ def test_threads_are_not_part_of_the_id_but_precision_is(store: ArtifactStore) -
     assert stage.plan({}).id == more_threads.plan({}).id
     assert stage.plan({}).id != full_precision.plan({}).id
     assert json.dumps(stage.plan({}).config)  # what goes into the manifest is plain JSON
+
+
+@pytest.mark.parametrize(
+    ("change", "told"), [({"alpha": 64}, "alpha is 64, not 32"), ({"r": 4}, "r is 4"), ({"target_modules": ["q"]}, "'q'")]
+)
+def test_an_adapter_of_another_shape_is_refused(store: ArtifactStore, change: dict[str, object], told: str) -> None:
+    base = upstream(store, "base_model")
+    stage = load_profile("tiny").stage("dpo", {})
+
+    def write(folder: Path) -> Outcome:
+        (folder / "file").write_text("x")
+        return Outcome()
+
+    config = {"lora": {**stage.lora.model_dump(mode="json"), **change}}
+    sft = store.make(Plan("sft_model", [base], config), write).artifact
+    inputs = {"base_model": base, "sft_model": sft, "dpo_dataset": upstream(store, "dpo_dataset")}
+    with pytest.raises(MissingArtifactError, match="Materialize sft_model again") as error:
+        make_model(store, stage, inputs, lambda command: None)
+    assert told in str(error.value)
