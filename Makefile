@@ -34,7 +34,7 @@ demo: setup
 	@$(ENV) && galileu demo
 
 test: setup-dev
-	@$(ENV) && OMP_WAIT_POLICY=passive pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 12
+	@$(ENV) && pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 12
 
 lint: setup-dev
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

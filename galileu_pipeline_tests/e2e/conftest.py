@@ -17,10 +17,13 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 @pytest.fixture(scope="session")
 def demonstrated(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """One on which `galileu demo` has run, on the sample and Marta's feedback; tests only read it or add to it."""
+    """One on which `galileu demo` has run, on the sample and Marta's feedback; tests only read it or add to it.
+
+    The demo reached no other machine: `network` knows who tried.
+    """
     box = make_sandbox(tmp_path_factory.mktemp("demonstrated"))
     give_sample_feedback(box)
-    done = box.galileu("demo", "--json")
+    done = box.galileu("demo", "--json", **box.network.environment)
     assert done.returncode == 0, done.stderr
     (box.root / "demo.json").write_text(done.stdout, encoding="utf-8")
     (box.root / "demo.log").write_text(done.stderr, encoding="utf-8")
