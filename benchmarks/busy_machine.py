@@ -2,13 +2,12 @@
 
     python benchmarks/busy_machine.py [--rounds 3] [--threads N] [--profile cpu]
 
-A step is forward and backward of the profile's GGUF base model in bfloat16, 4 x 110 tokens. There is one process for
-each way of waiting, as libgomp reads it when it is loaded. They take steps by turns: first with the machine to
-themselves, then beside a process that only keeps a core busy. "Quiet" is as quiet as the machine is.
+A step is forward and backward of the profile's base model in bfloat16, 4 x 110 tokens. There is one process for each
+way of waiting, as libgomp reads it when it is loaded. They take steps by turns: first with the machine to themselves,
+then beside a process that only keeps a core busy. "Quiet" is as quiet as the machine is.
 """
 
 import argparse
-import importlib.util
 import os
 import statistics
 import subprocess
@@ -17,10 +16,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.environment import DEFAULTS
+from galileu_pipeline.lineage.artifacts import ArtifactStore
 from galileu_pipeline.profiles.schema import load_profile
-from galileu_pipeline.training.settings import GgufBase
+from galileu_pipeline.training.stages import make_model
 
 OURS = f"GOMP_SPINCOUNT={DEFAULTS['GOMP_SPINCOUNT']}"
 WAITS = {
@@ -34,12 +36,12 @@ ROWS, TOKENS = 4, 110
 class Trainer:
     """A process that takes a step whenever it is told to."""
 
-    def __init__(self, waits: dict[str, str], profile: str, threads: int) -> None:
+    def __init__(self, base: Path, waits: dict[str, str], threads: int) -> None:
         inherited = {
             name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
         }
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--train", "--profile", profile],
+            [sys.executable, __file__, "--train", str(base)],
             env={**inherited, **waits, "OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -67,19 +69,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="steps of each kind")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of each process")
-    parser.add_argument("--profile", default="cpu", help="whose base model comes out of a package")
-    parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--profile", default="cpu", help="whose base model is trained")
+    parser.add_argument("--train", type=Path, metavar="BASE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
-        train(arguments.profile)
-    else:
-        compare(arguments.profile, arguments.rounds, arguments.threads)
+        train(arguments.train)
+        return
+    with TemporaryDirectory() as folder:
+        store = ArtifactStore(DataFolder(Path(folder)), arguments.profile)
+        base = make_model(store, load_profile(store.profile).stage("base", {}), {}, launch)
+        compare(base.artifact.path, arguments.rounds, arguments.threads)
 
 
-def compare(profile: str, rounds: int, threads: int) -> None:
+def launch(command: list[str]) -> None:
+    subprocess.run(command, check=True)
+
+
+def compare(base: Path, rounds: int, threads: int) -> None:
     print(f"{threads} threads on {os.cpu_count()} cores; load {os.getloadavg()[0]:.1f} before anything started")
     with ExitStack() as stack:
-        trainers = {name: stack.enter_context(Trainer(waits, profile, threads)) for name, waits in WAITS.items()}
+        trainers = {name: stack.enter_context(Trainer(base, waits, threads)) for name, waits in WAITS.items()}
         quiet = take_turns(trainers, rounds)
         with busy_process():
             busy = take_turns(trainers, rounds)
@@ -112,19 +121,12 @@ def busy_process() -> Iterator[None]:
         process.wait()
 
 
-def train(profile: str) -> None:
+def train(base: Path) -> None:
     """The other end of `Trainer`."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    base = load_profile(profile).base
-    if not isinstance(base, GgufBase):
-        raise SystemExit(f"The base model of profile {profile} does not come out of a package.")
-    found = importlib.util.find_spec(base.package)
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit(f"The package {base.package} is not installed; `make setup` installs it.")
-    folder = Path(found.submodule_search_locations[0])
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=base.file, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, local_files_only=True)
     ids_BT = torch.randint(model.config.vocab_size, (ROWS, TOKENS), generator=torch.Generator().manual_seed(0))
     for _ in sys.stdin:
         start = time.perf_counter()
