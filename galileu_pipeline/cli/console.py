@@ -1,4 +1,7 @@
-"""What all commands share: the app, the two streams, and how results are shown."""
+"""What all commands share: the app, the two streams, and how results are shown.
+
+No module of this package imports at its top what one command alone needs: each command would wait for it.
+"""
 
 import json
 import subprocess
@@ -7,15 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError
-from galileu_pipeline.lineage.artifacts import ArtifactStore
 from galileu_pipeline.profiles.names import active_profile_name, profile_file
 
 if TYPE_CHECKING:
+    from galileu_pipeline.lineage.artifacts import ArtifactStore
     from galileu_pipeline.profiles.schema import Profile
 
 app = typer.Typer(
@@ -36,12 +38,14 @@ def active_profile() -> "Profile":
     return load_profile(active_profile_name())
 
 
-def open_store() -> ArtifactStore:
+def open_store() -> "ArtifactStore":
     """The store of the data folder, as the active profile sees it.
 
     Raises:
         SettingsError: there is no such profile.
     """
+    from galileu_pipeline.lineage.artifacts import ArtifactStore
+
     name = active_profile_name()
     profile_file(name)
     return ArtifactStore(DataFolder.from_environment(), name)
@@ -64,6 +68,8 @@ def run_here(command: list[str]) -> None:
 
 
 def print_json(value: Any) -> None:
+    from pydantic import BaseModel
+
     plain = value
     if isinstance(value, BaseModel):
         plain = value.model_dump(mode="json")

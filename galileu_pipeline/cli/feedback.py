@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -13,8 +13,10 @@ from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.languages import Language
-from galileu_pipeline.lineage.artifacts import ArtifactStore
 from galileu_pipeline.markdown import printable
+
+if TYPE_CHECKING:
+    from galileu_pipeline.lineage.artifacts import ArtifactStore
 
 
 @app.command()
@@ -159,7 +161,7 @@ def report(
         out.print(short(output.resolve()), markup=False, highlight=False, soft_wrap=True)
 
 
-def _feedback_page(store: ArtifactStore, language: Language) -> str:
+def _feedback_page(store: "ArtifactStore", language: Language) -> str:
     from galileu_pipeline.feedback.analytics.report_page import feedback_page
     from galileu_pipeline.feedback.stages import read_analytics
     from galileu_pipeline.summaries import held_out_results
@@ -175,7 +177,7 @@ def _feedback_page(store: ArtifactStore, language: Language) -> str:
     )
 
 
-def _decision_page(store: ArtifactStore, language: Language) -> str:
+def _decision_page(store: "ArtifactStore", language: Language) -> str:
     from galileu_pipeline.evaluation.decision_page import decision_page
     from galileu_pipeline.evaluation.results import read_answers, read_evaluation
     from galileu_pipeline.evaluation.stages import last_settled

@@ -13,9 +13,9 @@ from galileu_pipeline.cli.console import AsJson, app, err, open_store, out, prin
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.languages import Language
-from galileu_pipeline.lineage.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
+    from galileu_pipeline.lineage.artifacts import ArtifactStore
     from galileu_pipeline.lineage.origin import Origin
     from galileu_pipeline.lineage.sources import Item
 
@@ -132,7 +132,7 @@ def reproduce(
         raise typer.Exit(1)
 
 
-def _origin(store: ArtifactStore, name: str, *, items: bool, as_json: bool) -> None:
+def _origin(store: "ArtifactStore", name: str, *, items: bool, as_json: bool) -> None:
     from galileu_pipeline.cli.lineage_views import MOST_ITEMS, origin_tree
     from galileu_pipeline.lineage.graph import locate
     from galileu_pipeline.lineage.origin import items_behind, origin_of
@@ -158,7 +158,7 @@ def _print_origin(origin: "Origin", items: Iterable[tuple[str, Iterable["Item"]]
     print("\n  }\n}")
 
 
-def _draw(store: ArtifactStore, name: str, html: Path | None, language: Language) -> None:
+def _draw(store: "ArtifactStore", name: str, html: Path | None, language: Language) -> None:
     from galileu_pipeline.lineage.graph import locate
     from galileu_pipeline.lineage.mermaid import mermaid
     from galileu_pipeline.lineage.origin import origin_of
@@ -173,7 +173,7 @@ def _draw(store: ArtifactStore, name: str, html: Path | None, language: Language
     out.print(short(html.resolve()), markup=False, highlight=False, soft_wrap=True)
 
 
-def _trace(store: ArtifactStore, user: str | None, feedback: str | None, *, as_json: bool) -> None:
+def _trace(store: "ArtifactStore", user: str | None, feedback: str | None, *, as_json: bool) -> None:
     from galileu_pipeline.cli.lineage_views import trace_view
     from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
     from galileu_pipeline.lineage.graph import Graph

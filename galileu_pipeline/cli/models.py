@@ -7,10 +7,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from galileu_pipeline.cli.console import AsJson, active_profile, app, err, open_store, out, print_json, run_here
-from galileu_pipeline.lineage.champion import Champion, ChampionFile
 from galileu_pipeline.markdown import printable
 
 if TYPE_CHECKING:
+    from galileu_pipeline.lineage.champion import Champion
     from galileu_pipeline.summaries import ModelSummary
 
 Reason = Annotated[str | None, typer.Option("--reason", help="Kept in the history.")]
@@ -94,6 +94,8 @@ def compare(
 @app.command()
 def champion(as_json: AsJson = False) -> None:
     """Which model is in service, and how it came to be."""
+    from galileu_pipeline.lineage.champion import ChampionFile
+
     found = ChampionFile(open_store()).read()
     if as_json:
         print_json(found)
@@ -118,6 +120,7 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Put a model into service, whatever the rule says. The chat speaks with it from the next answer on."""
+    from galileu_pipeline.lineage.champion import ChampionFile
     from galileu_pipeline.training.talk import choose_model
 
     store = open_store()
@@ -128,10 +131,12 @@ def promote(
 @app.command()
 def rollback(reason: Reason = None, as_json: AsJson = False) -> None:
     """Bring back the model that was in service before; only a person can promote the present one again."""
+    from galileu_pipeline.lineage.champion import ChampionFile
+
     _tell_champion(ChampionFile(open_store()).roll_back(reason), as_json)
 
 
-def _tell_champion(found: Champion, as_json: bool) -> None:
+def _tell_champion(found: "Champion", as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:

@@ -1,6 +1,5 @@
 """Commands that run things: the demo, the chat, a look at the machine."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -63,7 +62,6 @@ def chat(
     votes_per_minute: Annotated[int, typer.Option(min=1, help="A person may give at most.")] = 120,
 ) -> None:
     """Chat with the model in service in the browser, and rate what it says."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     from galileu_pipeline.chat.serve import (
         launch,
         login_from_environment,

@@ -15,6 +15,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import StageError
+from galileu_pipeline.evaluation.estimates import Mean, Proportion, WinRate
 from galileu_pipeline.evaluation.measures import canaries, general_text, repetition
 from galileu_pipeline.evaluation.results import (
     ANSWERS_FILE,
@@ -26,9 +27,6 @@ from galileu_pipeline.evaluation.results import (
 )
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec
 from galileu_pipeline.evaluation.statistics import (
-    Mean,
-    Proportion,
-    WinRate,
     bootstrap,
     mean,
     preference_accuracy,

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from galileu_pipeline.evaluation.estimates import WinRate
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
-from galileu_pipeline.evaluation.statistics import WinRate
+from galileu_pipeline.evaluation.statistics import lower_bound
 
 Criterion = Literal[
     "win_rate",
@@ -104,7 +105,7 @@ def verdict(
     assert win_rate is not None, "only the champion itself has no win rate"
     assert length is not None
     assert lost is not None
-    bound = round(win_rate.lower_bound(confidence), 6)
+    bound = round(lower_bound(win_rate, confidence), 6)
     at_most: list[tuple[Criterion, float, float]] = [
         ("length_ratio", length.value, rule.max_length_ratio),
         ("perplexity_ratio", candidate.perplexity_ratio.value, rule.max_perplexity_ratio),

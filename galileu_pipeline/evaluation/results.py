@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galileu_pipeline.evaluation.statistics import Estimate, Mean, Proportion, WinRate
+from galileu_pipeline.evaluation.estimates import Estimate, Mean, Proportion, WinRate
 
 RESULT_FILE, ANSWERS_FILE = "evaluation.json", "answers.jsonl"
 

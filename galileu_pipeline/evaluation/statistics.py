@@ -1,72 +1,16 @@
-"""Figures with their uncertainty."""
+"""How figures get their uncertainty."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy import stats
+
+from galileu_pipeline.evaluation.estimates import Estimate, Mean, PreferenceAccuracy, Proportion, WinRate
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2_000
 _NUMBERS_AT_ONCE = 1_000_000  # drawn, and held in memory
-
-
-class Estimate(BaseModel):
-    """A figure of `n` observations with its 95 % interval."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}], n={self.n}"
-
-
-class Proportion(Estimate):
-    """A share of `n` trials with its exact interval (Clopper & Pearson 1934)."""
-
-    @property
-    def beats_chance(self) -> bool:
-        """The whole interval lies above one half."""
-        return self.low > 0.5
-
-
-class PreferenceAccuracy(Proportion):
-    """A share of the `n` pairs whose sides score differently; `ties` more score the same."""
-
-    ties: int = 0
-
-
-class Mean(Estimate):
-    """The mean of `n` numbers with its interval by Student's t."""
-
-    @property
-    def above_zero(self) -> bool:
-        """The whole interval does. One number alone has none."""
-        return self.n > 1 and self.low > 0
-
-
-class WinRate(Estimate):
-    """How often one of two is the better one, a tie counting half; `n` comparisons.
-
-    The interval is that of Clopper and Pearson (1934), written with the beta distribution, so that it takes half a win.
-    A tie has less variance than a toss of a coin, so with ties it is wider than it need be, never too narrow.
-    """
-
-    wins: int
-    ties: int
-
-    @property
-    def losses(self) -> int:
-        return self.n - self.wins - self.ties
-
-    def lower_bound(self, confidence: float) -> float:
-        """The lower end of the two-sided interval of that confidence."""
-        return _clopper_pearson(self.wins + self.ties / 2, self.n, confidence)[0]
 
 
 def win_rate(wins: int, ties: int, n: int) -> WinRate:
@@ -80,6 +24,11 @@ def win_rate(wins: int, ties: int, n: int) -> WinRate:
     points = wins + ties / 2
     low, high = _clopper_pearson(points, n, CONFIDENCE)
     return WinRate(value=round(points / n, 6), low=round(low, 6), high=round(high, 6), n=n, wins=wins, ties=ties)
+
+
+def lower_bound(found: WinRate, confidence: float) -> float:
+    """The lower end of its two-sided interval of that confidence."""
+    return _clopper_pearson(found.wins + found.ties / 2, found.n, confidence)[0]
 
 
 def _clopper_pearson(points: float, n: int, confidence: float) -> tuple[float, float]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
-from galileu_pipeline.evaluation.statistics import Estimate
 from galileu_pipeline.evaluation.texts import TEXTS
 from galileu_pipeline.languages import Language, number
 

@@ -98,7 +98,8 @@ def _encode_apart(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add
     The others stay where they are: the prompt must be the same tokens whatever answer follows. White space around a
     text stays outside its placeholder, so that a template which trims texts still does.
     """
-    framed, apart = [], []
+    framed: Messages = []
+    apart: list[str] = []
     for message in messages:
         text = message["content"]
         if _controls(tokenizer, tokenizer(text, add_special_tokens=False)["input_ids"]):

@@ -92,7 +92,7 @@ def encode_examples(
                 columns.setdefault(name, []).append(ids)
     selected = rows.select(kept)
     for name, values in columns.items():
-        selected = selected.add_column(name, values)  # type: ignore[no-untyped-call, arg-type]
+        selected = selected.add_column(name, values)
     return Examples(selected, too_long, equal, longest)
 
 

@@ -21,7 +21,8 @@ def sandbox(tmp_path: Path) -> Sandbox:
 def demonstrated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Sandbox:
     """A sandbox on which `galileu demo` has run, on the sample and Marta's feedback; tests only read it or add to it.
 
-    The demo runs once for all workers of pytest-xdist; each has a copy.
+    The demo reached no other machine: `network` knows who tried. It runs once for all workers of pytest-xdist; each has
+    a copy.
     """
     if worker_id == "master":
         return _demonstrate(tmp_path_factory.mktemp("demonstrated"))
@@ -40,7 +41,7 @@ _DEMONSTRATED = "demo.json"  # what the demo printed; there once it has run to i
 def _demonstrate(root: Path) -> Sandbox:
     box = make_sandbox(root)
     give_sample_feedback(box)
-    done = box.galileu("demo", "--json")
+    done = box.galileu("demo", "--json", **box.network.environment)
     assert done.returncode == 0, done.stderr
     (box.root / "demo.log").write_text(done.stderr, encoding="utf-8")
     (box.root / _DEMONSTRATED).write_text(done.stdout, encoding="utf-8")

@@ -8,10 +8,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from galileu_pipeline.environment import DEFAULTS
+from galileu_pipeline_tests.e2e.network import NetworkGuard
+
 ROOT = Path(__file__).resolve().parents[2]
 
-# env.sh is under test too, so what it exports is not inherited.
-INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "GALILEU_"))}
+# What env.sh and the package set is under test too, so it is not inherited.
+INHERITED = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("DAGSTER_", "GALILEU_")) and name not in DEFAULTS
+}
 
 # Slower than any machine should be; a command that hangs must not hang the tests.
 TIMEOUT_S = 600
@@ -23,6 +30,11 @@ class Sandbox:
 
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def network(self) -> NetworkGuard:
+        """Watches what is started with its environment."""
+        return NetworkGuard(self.root / "network.jsonl")
 
     @property
     def data(self) -> Path:

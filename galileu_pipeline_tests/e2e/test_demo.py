@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -16,6 +16,7 @@ from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.verification import verify
+from galileu_pipeline.training.settings import StageName
 from galileu_pipeline_tests.e2e.sandbox import MARKED, TIMEOUT_S, Sandbox, give_sample_feedback, make_sandbox
 
 pytestmark = pytest.mark.e2e
@@ -49,6 +50,13 @@ def test_every_asset_is_made_whole(demonstrated: Sandbox) -> None:
         assert artifact.manifest.run is not None
         assert artifact.manifest.run.job == "retrain_all"
     assert not list(demonstrated.data.rglob("*.partial"))
+
+
+def test_no_other_machine_is_told_of_the_demo(demonstrated: Sandbox) -> None:
+    watched = "\n".join(demonstrated.network.watched())
+    for process in ("dagster job execute", *(f"training {stage}" for stage in get_args(StageName)), "evaluation"):
+        assert process in watched
+    assert demonstrated.network.attempts() == []
 
 
 # What hangs on a question that has a pair, or an answer good enough to imitate, counted without what datasets record.

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.results import Evaluation, Judge, ModelFigures
-from galileu_pipeline.evaluation.statistics import Estimate, mean, proportion, win_rate
+from galileu_pipeline.evaluation.statistics import mean, proportion, win_rate
 
 BASE, DPO, PPO = "base_model-000000000000", "dpo_model-111111111111", "ppo_model-222222222222"
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.promotion import Decision, decide
 from galileu_pipeline.evaluation.results import Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
-from galileu_pipeline.evaluation.statistics import Estimate, mean, proportion, win_rate
+from galileu_pipeline.evaluation.statistics import mean, proportion, win_rate
 from galileu_pipeline.evaluation.texts import TEXTS
 from galileu_pipeline.evaluation.wording import Wording
 from galileu_pipeline_tests.evaluation.conftest import BASE, DPO, PPO, evaluation, figures

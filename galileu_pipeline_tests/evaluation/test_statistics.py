@@ -6,6 +6,7 @@ import pytest
 from galileu_pipeline.evaluation.curves import plot_curves
 from galileu_pipeline.evaluation.statistics import (
     bootstrap,
+    lower_bound,
     mean,
     preference_accuracy,
     proportion,
@@ -69,7 +70,7 @@ def test_a_win_rate_without_ties_has_the_exact_interval() -> None:
     assert win_rate(8, 0, 10).model_dump(include={"value", "low", "high", "n"}) == proportion(8, 10).model_dump()
     found = win_rate(6, 4, 10)
     assert (found.value, found.losses) == (0.8, 0)
-    assert found.lower_bound(0.99) < found.low == pytest.approx(found.lower_bound(0.95), abs=1e-6)
+    assert lower_bound(found, 0.99) < found.low == pytest.approx(lower_bound(found, 0.95), abs=1e-6)
 
 
 def test_all_ties_are_even() -> None:

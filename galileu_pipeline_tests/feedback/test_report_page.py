@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from galileu_pipeline.evaluation.statistics import Proportion, proportion
+from galileu_pipeline.evaluation.estimates import Proportion
+from galileu_pipeline.evaluation.statistics import proportion
 from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
 from galileu_pipeline.feedback.analytics.report_page import feedback_page
 from galileu_pipeline.feedback.analytics.texts import TEXTS

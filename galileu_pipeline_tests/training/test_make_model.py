@@ -107,7 +107,8 @@ def test_threads_are_not_part_of_the_id_but_precision_is(store: ArtifactStore) -
 
 
 @pytest.mark.parametrize(
-    ("change", "told"), [({"alpha": 64}, "alpha is 64, not 32"), ({"r": 4}, "r is 4"), ({"target_modules": ["q"]}, "'q'")]
+    ("change", "told"),
+    [({"alpha": 64}, "alpha is 64, not 32"), ({"r": 4}, "r is 4"), ({"target_modules": ["q"]}, "'q'")],
 )
 def test_an_adapter_of_another_shape_is_refused(store: ArtifactStore, change: dict[str, object], told: str) -> None:
     base = upstream(store, "base_model")

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from galileu_pipeline.training.encoding import EncodedAnswer, Messages, encode_answer
 from galileu_pipeline.training.scoring import answer_logprobs, answer_rewards
+from galileu_pipeline_tests.training.closeness import about
 
 PROMPT: Messages = [{"role": "user", "content": "Quem é você?"}]
 
@@ -42,7 +43,7 @@ def test_padding_and_batching_change_nothing(
     scored = answer_logprobs(model, tokenizer, answers, batch_size)
     for answer, score in zip(answers, scored, strict=True):
         assert score.tokens == len(answer.ids) - answer.prompt_tokens
-        assert score.total == pytest.approx(by_hand(model, answer), rel=1e-4, abs=1e-3)
+        assert score.total == about(by_hand(model, answer))
         assert score.mean == score.total / score.tokens
 
 
@@ -54,5 +55,5 @@ def test_rewards_do_not_depend_on_the_batch(tiny_base: Path, tokenizer: PreTrain
     answers = [encode_answer(tokenizer, PROMPT, [{"role": "assistant", "content": text}]) for text in texts]
     together = answer_rewards(classifier, tokenizer, answers, 3)
     alone = [answer_rewards(classifier, tokenizer, [answer], 1)[0] for answer in answers]
-    assert together == pytest.approx(alone, abs=1e-5)
+    assert together == about(alone)
     assert len(set(together)) == 3

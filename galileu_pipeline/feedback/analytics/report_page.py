@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from galileu_pipeline.evaluation.statistics import Proportion
+from galileu_pipeline.evaluation.estimates import Proportion
 from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, Totals
 from galileu_pipeline.feedback.analytics.plots import plots
 from galileu_pipeline.feedback.analytics.texts import TEXTS, Texts

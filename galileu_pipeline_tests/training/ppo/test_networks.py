@@ -12,6 +12,7 @@ from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, answ
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, Batch, answer_mask
 from galileu_pipeline.training.sharing import freeze, twin
+from galileu_pipeline_tests.training.closeness import RELATIVE, about
 from galileu_pipeline_tests.training.ppo.conftest import make_policy
 
 PROMPTS = [[5, 6, 7], [8, 9, 10, 11, 12, 13], [14]]
@@ -53,7 +54,7 @@ def test_logprobs_are_those_of_the_unpadded_answer(policy: PeftModel) -> None:
             logprobs = policy(input_ids=ids).logits[0].log_softmax(-1)
             start = len(PROMPTS[row]) - 1
             expected = [logprobs[start + place, token].item() for place, token in enumerate(ANSWERS[row])]
-            assert together[row, : len(expected)].tolist() == pytest.approx(expected, abs=1e-5)
+            assert together[row, : len(expected)].tolist() == about(expected)
             assert together[row, len(expected) :].tolist() == [0.0] * (together.shape[1] - len(expected))
 
 
@@ -64,7 +65,7 @@ def test_values_are_those_of_the_unpadded_answer(policy: PeftModel) -> None:
         together = value_model(batch_of([0, 1, 2], extra=3))
         for row in range(3):
             alone = value_model(batch_of([row]))[0]
-            assert together[row, : len(alone)].tolist() == pytest.approx(alone.tolist(), abs=1e-5)
+            assert together[row, : len(alone)].tolist() == about(alone)
             assert together[row, len(alone) :].abs().sum() == 0
 
 
@@ -72,7 +73,7 @@ def test_temperature_divides_the_logits(policy: PeftModel) -> None:
     with torch.no_grad():
         ids = torch.tensor([PROMPTS[0] + ANSWERS[0]])
         expected = (policy(input_ids=ids).logits[0] / 0.5).log_softmax(-1)[len(PROMPTS[0]) - 1, ANSWERS[0][0]]
-        assert answer_logprobs(policy, batch_of([0]), 0.5)[0, 0].item() == pytest.approx(expected.item(), abs=1e-5)
+        assert answer_logprobs(policy, batch_of([0]), 0.5)[0, 0].item() == about(expected)
 
 
 @pytest.mark.parametrize(("filler", "extra"), [(3, 0), (END, 0), (0, 4)])
@@ -93,11 +94,11 @@ def test_padding_changes_neither_losses_nor_gradients(policy: PeftModel, filler:
 
     plain_loss, plain = losses_and_gradients(batch_of([0, 1, 2]))
     loss, gradients = losses_and_gradients(batch_of([0, 1, 2], filler=filler, extra=extra))
-    assert loss == pytest.approx(plain_loss, rel=1e-5)
+    assert loss == about(plain_loss)
     assert len(gradients) > 20
     assert plain.keys() == gradients.keys()
     for name, gradient in gradients.items():
-        assert (gradient - plain[name]).norm() <= 1e-4 * plain[name].norm(), name
+        assert (gradient - plain[name]).norm() <= RELATIVE * plain[name].norm(), name
 
 
 def test_an_answer_ends_with_its_first_end_token() -> None:
@@ -155,7 +156,7 @@ def test_a_classifier_can_be_the_value_model(base: Path, tokenizer: PreTrainedTo
         # A classifier judges at the last token: the value before an answer's second token is its score of prompt
         # and first token.
         score = classifier(input_ids=torch.tensor([PROMPTS[0] + ANSWERS[0][:1]])).logits.item()
-    assert values[0, 1].item() == pytest.approx(score, abs=1e-5)
+    assert values[0, 1].item() == about(score)
 
 
 def test_a_model_without_a_score_head_is_refused(policy: PeftModel) -> None:
