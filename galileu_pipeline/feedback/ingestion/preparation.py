@@ -1,11 +1,11 @@
-"""The texts of a batch made fit to learn from: repaired, masked, and people's ids hashed.
+"""The texts of a batch made fit to learn from: repaired, masked, and people's ids hashed, in documents beside them too.
 
 A batch is columns, not rows, and each different text is looked at once: most answers are rated by several people.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
-from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner
+from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, visible
+from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, MAYBE_CHANGED, DocumentMasker
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 
 TEXT_COLUMNS = (
@@ -38,26 +39,42 @@ class RowPreparer:
     pseudonyms: Pseudonyms
 
     def prepare(self, parsed: pa.Table) -> pa.Table:
-        """The rows with clean texts (null where nothing is left), and more columns.
+        """The rows with clean texts (null where nothing can be seen), safe documents, and more columns.
 
         `query_key`; `repaired`, whether cleaning changed a text; `masked`, how many identifiers of each kind (null
-        where there are none); and for each text column `<name>_digest`, 128 bits of sha256 of the text.
+        where there are none); and for each text column `<name>_digest`, 128 bits of sha256 of what can be seen of it.
         """
         columns = {name: parsed[name] for name in parsed.column_names}
         repaired = np.zeros(parsed.num_rows, dtype=bool)
         masked: dict[int, Counter[str]] = defaultdict(Counter)
+
+        def count(entries: pa.DictionaryArray, entry: int, found: Iterable[tuple[str, int]]) -> None:
+            if found:
+                for row in pc.indices_nonzero(pc.equal(entries.indices, entry)).to_pylist():
+                    masked[row].update(dict(found))
+
         for name in TEXT_COLUMNS:
             texts = _dictionary(columns[name])
-            clean = self._clean(texts.dictionary)
+            unlikely = _unmatched(texts.dictionary, UNDAMAGED)
+            clean = self._clean(texts.dictionary, unlikely)
             repaired |= _of_rows(texts, pc.not_equal(clean, texts.dictionary))
             safe = clean.to_pylist()
-            for entry in pc.indices_nonzero(pc.match_substring_regex(clean, MAYBE_PERSONAL)).to_pylist():
+            for entry in _matched(clean, MAYBE_PERSONAL):
                 safe[entry], found = mask(safe[entry])
-                if found:
-                    for row in pc.indices_nonzero(pc.equal(texts.indices, entry)).to_pylist():
-                        masked[row].update(dict(found))
-            columns[name] = _replace(texts, [text or None for text in safe])
-            columns[f"{name}_digest"] = _replace(texts, [_digest(text) if text else None for text in safe])
+                count(texts, entry, found)
+            seen = pc.utf8_trim_whitespace(pa.array(safe, pa.string())).to_pylist()
+            for entry in unlikely:
+                seen[entry] = visible(safe[entry])
+            columns[name] = _replace(texts, [text if shown else None for text, shown in zip(safe, seen, strict=True)])
+            columns[f"{name}_digest"] = _replace(texts, [_digest(shown) if shown else None for shown in seen])
+        masker = DocumentMasker(self.pseudonyms)
+        for name in DOCUMENT_COLUMNS:
+            documents = _dictionary(columns[name])
+            safe = documents.dictionary.to_pylist()
+            for entry in _matched(documents.dictionary, MAYBE_CHANGED):
+                safe[entry], found = masker.text(safe[entry], name)
+                count(documents, entry, found.items())
+            columns[name] = _replace(documents, safe)
         queries = _dictionary(columns["query"].dictionary_decode())
         keys = [self.cleaner.query_key(text) for text in queries.dictionary.to_pylist()]
         columns["query_key"] = _replace(queries, keys)
@@ -68,15 +85,22 @@ class RowPreparer:
         columns["masked"] = pa.array(counts, _MASKED)
         return pa.table(columns)
 
-    def _clean(self, texts: pa.StringArray) -> pa.StringArray:
-        """The texts repaired. Arrow finds the few that need it."""
+    def _clean(self, texts: pa.StringArray, unlikely: Iterable[int]) -> pa.StringArray:
+        """The texts repaired: white space at the end of all, the rest in those that Arrow finds unlikely."""
         if not self.cleaner.repair:
-            blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
-            return pc.if_else(blank, "", texts)
-        clean = pc.utf8_trim_whitespace(texts).to_pylist()
-        for entry in pc.indices_nonzero(pc.invert(pc.match_substring_regex(texts, UNDAMAGED))).to_pylist():
+            return texts
+        clean = pc.utf8_rtrim_whitespace(texts).to_pylist()
+        for entry in unlikely:
             clean[entry] = self.cleaner.text(texts[entry].as_py())
         return pa.array(clean, pa.string())
+
+
+def _matched(texts: pa.StringArray, pattern: str) -> list[int]:
+    return pc.indices_nonzero(pc.match_substring_regex(texts, pattern)).to_pylist()
+
+
+def _unmatched(texts: pa.StringArray, pattern: str) -> list[int]:
+    return pc.indices_nonzero(pc.invert(pc.match_substring_regex(texts, pattern))).to_pylist()
 
 
 def _digest(text: str) -> str:
