@@ -30,8 +30,12 @@ _GARBLED = re.compile(
     rf"[a-z][Â-ß]"  # nÃ£o
     rf"|[{_LEADS}à-ô][€„‚]?[{_UNWRITTEN}]|â[€„‚]"  # Ã‰, ðŸ˜€, â€¦
     rf"|[{_LEADS}][{_ENDING}][a-z]|Ã[†‡][A-Za-z]"  # SÃ³lido, FORÃ‡A
-    rf"|(?s:(?=.*[a-z]).*(?:[{_LEADS}][{_UNWRITTEN_SMALL}]|(?<!\w)(?:Ã[©\xa0]|Â[°ºª]|Ã[“”‘’‚„][a-z])))"  # Ã© isso?
 )
+# The same, where there are small letters too: Ã© isso?
+_GARBLED_SMALL = re.compile(
+    rf"[{_LEADS}][{_UNWRITTEN_SMALL}]|(?<!\w)(?:Ã[©\xa0]|Â[°ºª]|Ã[“”‘’‚„][a-z])",
+)
+_SMALL_LETTER = re.compile("[a-z]")
 
 # Unicode's "default ignorable" characters and controls, without line breaks and tabs, joiners and variation selectors;
 # among them the letters that are blank: Hangul fillers.
@@ -108,11 +112,15 @@ def _without_unseen(text: str) -> str:
 
 def _decoded(text: str) -> str:
     """`text` read again as UTF-8, if it can be as a whole and something in it shows that it must be."""
-    if not _GARBLED.search(text):
-        return text
     for encoding in _ENCODINGS:
         try:
-            return text.encode(encoding).decode("utf-8")
+            decoded = text.encode(encoding).decode("utf-8")
         except UnicodeError:
             continue
+        return decoded if decoded != text and _is_garbled(text) else text
     return text
+
+
+def _is_garbled(text: str) -> bool:
+    small_too = _SMALL_LETTER.search(text) and _GARBLED_SMALL.search(text)
+    return bool(small_too or _GARBLED.search(text))

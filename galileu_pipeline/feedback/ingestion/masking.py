@@ -66,7 +66,8 @@ def mask(text: str) -> tuple[str, tuple[tuple[str, int], ...]]:
     Returns:
         The text, and how many of each kind (`KINDS`) were masked.
     """
-    spans = [(match.start(), match.end(), "EMAIL") for match in _EMAIL.finditer(text) if not match["login"]]
+    addresses = _EMAIL.finditer(text) if "@" in text else ()
+    spans = [(match.start(), match.end(), "EMAIL") for match in addresses if not match["login"]]
     spans += [
         (match.start, match.end, match.entity)
         for match in tarja.find(text, entities=_BRAZILIAN, report_invalid=True, max_chars=None)

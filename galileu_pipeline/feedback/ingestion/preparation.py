@@ -5,7 +5,7 @@ A batch is columns, not rows, and each different text is looked at once: most an
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,33 +48,34 @@ class RowPreparer:
         repaired = np.zeros(parsed.num_rows, dtype=bool)
         masked: dict[int, Counter[str]] = defaultdict(Counter)
 
-        def count(entries: pa.DictionaryArray, entry: int, found: Iterable[tuple[str, int]]) -> None:
+        def count(entries: pa.DictionaryArray, entry: int, found: Mapping[str, int]) -> None:
             if found:
                 for row in pc.indices_nonzero(pc.equal(entries.indices, entry)).to_pylist():
-                    masked[row].update(dict(found))
+                    masked[row].update(found)
 
         for name in TEXT_COLUMNS:
             texts = _dictionary(columns[name])
-            unlikely = _unmatched(texts.dictionary, UNDAMAGED)
+            unlikely = _matching(texts.dictionary, UNDAMAGED, negate=True)
             clean = self._clean(texts.dictionary, unlikely)
             repaired |= _of_rows(texts, pc.not_equal(clean, texts.dictionary))
-            safe = clean.to_pylist()
-            for entry in _matched(clean, MAYBE_PERSONAL):
+            safe, seen = clean.to_pylist(), pc.utf8_trim_whitespace(clean).to_pylist()
+            personal = _matching(clean, MAYBE_PERSONAL)
+            for entry in personal:
                 safe[entry], found = mask(safe[entry])
-                count(texts, entry, found)
-            seen = pc.utf8_trim_whitespace(pa.array(safe, pa.string())).to_pylist()
-            for entry in unlikely:
+                count(texts, entry, dict(found))
+            for entry in (*unlikely, *personal):
                 seen[entry] = visible(safe[entry])
             columns[name] = _replace(texts, [text if shown else None for text, shown in zip(safe, seen, strict=True)])
             columns[f"{name}_digest"] = _replace(texts, [_digest(shown) if shown else None for shown in seen])
         masker = DocumentMasker(self.pseudonyms)
         for name in DOCUMENT_COLUMNS:
             documents = _dictionary(columns[name])
-            safe = documents.dictionary.to_pylist()
-            for entry in _matched(documents.dictionary, MAYBE_CHANGED):
-                safe[entry], found = masker.text(safe[entry], name)
-                count(documents, entry, found.items())
-            columns[name] = _replace(documents, safe)
+            if changed := _matching(documents.dictionary, MAYBE_CHANGED):
+                safe = documents.dictionary.to_pylist()
+                for entry in changed:
+                    safe[entry], found = masker.text(safe[entry], name)
+                    count(documents, entry, found)
+                columns[name] = _replace(documents, safe)
         queries = _dictionary(columns["query"].dictionary_decode())
         keys = [self.cleaner.query_key(text) for text in queries.dictionary.to_pylist()]
         columns["query_key"] = _replace(queries, keys)
@@ -95,12 +96,10 @@ class RowPreparer:
         return pa.array(clean, pa.string())
 
 
-def _matched(texts: pa.StringArray, pattern: str) -> list[int]:
-    return pc.indices_nonzero(pc.match_substring_regex(texts, pattern)).to_pylist()
-
-
-def _unmatched(texts: pa.StringArray, pattern: str) -> list[int]:
-    return pc.indices_nonzero(pc.invert(pc.match_substring_regex(texts, pattern))).to_pylist()
+def _matching(texts: pa.StringArray, pattern: str, *, negate: bool = False) -> list[int]:
+    """The places of the texts in which the pattern is found; or, with `negate`, of the others."""
+    found = pc.match_substring_regex(texts, pattern)
+    return pc.indices_nonzero(pc.invert(found) if negate else found).to_pylist()
 
 
 def _digest(text: str) -> str:

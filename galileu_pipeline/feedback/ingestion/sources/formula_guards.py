@@ -20,8 +20,8 @@ def guarded(batch: pa.RecordBatch) -> pa.RecordBatch:
         if pa.types.is_string(column.type):
             dangerous = pc.match_substring_regex(column, _FORMULA).fill_null(False)
             columns[name] = pc.if_else(dangerous, pc.binary_join_element_wise(_GUARD, column, ""), column)
-            places.append(pc.if_else(dangerous, name, pa.scalar(None, pa.string())))
-    named = pc.binary_join_element_wise(*places, " ", null_handling="skip")
+            places.append(pc.if_else(dangerous, name, ""))
+    named = pc.utf8_trim_whitespace(pc.binary_join_element_wise(*places, " "))
     return pa.RecordBatch.from_pydict(columns | {GUARDED_COLUMNS: named})
 
 
