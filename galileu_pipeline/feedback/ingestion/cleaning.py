@@ -54,8 +54,7 @@ _UNSEEN = re.compile(
 )
 _BLANK = "\u2800 \t\n"  # braille without dots, and what may stand between two
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»″", '"') | dict.fromkeys("‘’‚‛‹›′", "'"))
-# One full stop or question mark. Of several they are an ellipsis, or an emphasis.
-_FINAL_MARK = re.compile(r"(?<![\s.?])\s*[.?]\Z")
+_FINAL_MARKS = (".", "?")
 
 
 def repair_text(text: str) -> str:
@@ -78,7 +77,10 @@ def visible(text: str) -> str:
 def fold_query(text: str) -> str:
     """`text` without what does not change a question: case, white space, kinds of quotes, one final . or ?"""
     folded = unicodedata.normalize("NFC", visible(text).casefold()).translate(_QUOTES)
-    return _FINAL_MARK.sub("", " ".join(folded.split()))
+    key = " ".join(folded.split())
+    bare = key[:-1].rstrip()
+    # Of several, they are an ellipsis or an emphasis.
+    return bare if key.endswith(_FINAL_MARKS) and not bare.endswith(_FINAL_MARKS) else key
 
 
 @dataclass(frozen=True)

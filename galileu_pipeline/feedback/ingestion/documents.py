@@ -68,7 +68,7 @@ class DocumentMasker:
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         self._pseudonyms = pseudonyms
 
-    def text(self, text: str, column: str) -> tuple[str | None, Counter[str]]:
+    def text(self, text: str, column: str) -> tuple[str | None, tuple[tuple[str, int], ...]]:
         """The JSON text of a column (`DOCUMENT_COLUMNS`) made safe, None for null; and what was masked, by kind.
 
         What cannot be read as JSON is kept as one JSON string.
@@ -78,7 +78,9 @@ class DocumentMasker:
             value = self._value(read_document(text), _folded(column), found)
         except ValueError:
             value = self._value(text, "", found)
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")), +found
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")), tuple(
+            sorted((+found).items())
+        )
 
     def row(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a row, whatever their types."""

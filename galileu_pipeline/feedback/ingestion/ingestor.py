@@ -365,7 +365,7 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email: how many}."""
+    """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     connection.execute(sql("analytics/create_analytics_views"))
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
 

@@ -5,8 +5,9 @@ A batch is columns, not rows, and each different text is looked at once: most an
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -47,38 +48,27 @@ class RowPreparer:
         columns = {name: parsed[name] for name in parsed.column_names}
         repaired = np.zeros(parsed.num_rows, dtype=bool)
         masked: dict[int, Counter[str]] = defaultdict(Counter)
-
-        def count(entries: pa.DictionaryArray, entry: int, found: Mapping[str, int]) -> None:
-            if found:
-                for row in pc.indices_nonzero(pc.equal(entries.indices, entry)).to_pylist():
-                    masked[row].update(found)
-
         for name in TEXT_COLUMNS:
             texts = _dictionary(columns[name])
             unlikely = _matching(texts.dictionary, UNDAMAGED, negate=True)
             clean = self._clean(texts.dictionary, unlikely)
             repaired |= _of_rows(texts, pc.not_equal(clean, texts.dictionary))
-            safe, seen = clean.to_pylist(), pc.utf8_trim_whitespace(clean).to_pylist()
             personal = _matching(clean, MAYBE_PERSONAL)
-            for entry in personal:
-                safe[entry], found = mask(safe[entry])
-                count(texts, entry, dict(found))
-            for entry in (*unlikely, *personal):
-                seen[entry] = visible(safe[entry])
-            columns[name] = _replace(texts, [text if shown else None for text, shown in zip(safe, seen, strict=True)])
-            columns[f"{name}_digest"] = _replace(texts, [_digest(shown) if shown else None for shown in seen])
+            safe = _masked(texts, clean, personal, mask, masked)
+            looked_at = pa.array(np.union1d(unlikely, personal))
+            seen = _replaced(pc.utf8_trim_whitespace(safe), looked_at, map(visible, safe.take(looked_at).to_pylist()))
+            digests = [_digest(text) if text else None for text in seen.to_pylist()]
+            columns[name] = _with_values(texts, pc.if_else(pc.equal(seen, ""), None, safe))
+            columns[f"{name}_digest"] = _with_values(texts, digests)
         masker = DocumentMasker(self.pseudonyms)
         for name in DOCUMENT_COLUMNS:
             documents = _dictionary(columns[name])
-            if changed := _matching(documents.dictionary, MAYBE_CHANGED):
-                safe = documents.dictionary.to_pylist()
-                for entry in changed:
-                    safe[entry], found = masker.text(safe[entry], name)
-                    count(documents, entry, found)
-                columns[name] = _replace(documents, safe)
+            changed = _matching(documents.dictionary, MAYBE_CHANGED)
+            safe = _masked(documents, documents.dictionary, changed, partial(masker.text, column=name), masked)
+            columns[name] = _with_values(documents, safe)
         queries = _dictionary(columns["query"].dictionary_decode())
         keys = [self.cleaner.query_key(text) for text in queries.dictionary.to_pylist()]
-        columns["query_key"] = _replace(queries, keys)
+        columns["query_key"] = _with_values(queries, keys)
         columns["repaired"] = pa.array(repaired)
         for name in PERSON_COLUMNS:
             columns[name] = _map(columns[name], self.pseudonyms.of)
@@ -86,20 +76,43 @@ class RowPreparer:
         columns["masked"] = pa.array(counts, _MASKED)
         return pa.table(columns)
 
-    def _clean(self, texts: pa.StringArray, unlikely: Iterable[int]) -> pa.StringArray:
+    def _clean(self, texts: pa.StringArray, unlikely: pa.UInt64Array) -> pa.StringArray:
         """The texts repaired: white space at the end of all, the rest in those that Arrow finds unlikely."""
         if not self.cleaner.repair:
             return texts
-        clean = pc.utf8_rtrim_whitespace(texts).to_pylist()
-        for entry in unlikely:
-            clean[entry] = self.cleaner.text(texts[entry].as_py())
-        return pa.array(clean, pa.string())
+        repaired = map(self.cleaner.text, texts.take(unlikely).to_pylist())
+        return _replaced(pc.utf8_rtrim_whitespace(texts), unlikely, repaired)
 
 
-def _matching(texts: pa.StringArray, pattern: str, *, negate: bool = False) -> list[int]:
+def _masked(
+    rows: pa.DictionaryArray,
+    texts: pa.StringArray,
+    personal: pa.UInt64Array,
+    change: Callable[[str], tuple[str | None, Iterable[tuple[str, int]]]],
+    counts: dict[int, Counter[str]],
+) -> pa.StringArray:
+    """The texts of the rows' dictionary, those that may be personal changed; what was found goes to `counts`."""
+    made_safe = [change(text) for text in texts.take(personal).to_pylist()]
+    for entry, (_, found) in zip(personal.to_pylist(), made_safe, strict=True):
+        if found:
+            for row in pc.indices_nonzero(pc.equal(rows.indices, entry)).to_pylist():
+                counts[row].update(dict(found))
+    return _replaced(texts, personal, [text for text, _ in made_safe])
+
+
+def _matching(texts: pa.StringArray, pattern: str, *, negate: bool = False) -> pa.UInt64Array:
     """The places of the texts in which the pattern is found; or, with `negate`, of the others."""
     found = pc.match_substring_regex(texts, pattern)
-    return pc.indices_nonzero(pc.invert(found) if negate else found).to_pylist()
+    return pc.indices_nonzero(pc.invert(found) if negate else found)
+
+
+def _replaced(texts: pa.StringArray, places: pa.UInt64Array, others: Iterable[str | None]) -> pa.StringArray:
+    """The texts with others at these places, which are in order."""
+    if not len(places):
+        return texts
+    chosen = np.zeros(len(texts), dtype=bool)
+    chosen[places.to_numpy()] = True
+    return pc.replace_with_mask(texts, pa.array(chosen), pa.array(others, pa.string()))
 
 
 def _digest(text: str) -> str:
@@ -113,10 +126,10 @@ def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
 
 def _map(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.DictionaryArray:
     values = _dictionary(column)
-    return _replace(values, [change(value) for value in values.dictionary.to_pylist()])
+    return _with_values(values, [change(value) for value in values.dictionary.to_pylist()])
 
 
-def _replace(column: pa.DictionaryArray, values: Sequence[str | None]) -> pa.DictionaryArray:
+def _with_values(column: pa.DictionaryArray, values: Sequence[str | None] | pa.StringArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
 
 
