@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, RowBatch
+from galileu_pipeline.feedback.statements import sql
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -33,8 +34,8 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
     try:
         with pq.ParquetFile(path) as file, duckdb.connect(config={"memory_limit": "512MB"}) as connection:
             for batch in file.iter_batches(BATCH_ROWS):
-                relation = connection.from_arrow(pa.Table.from_batches([batch]))
-                rows = relation.query("rows", "SELECT to_json(rows)::VARCHAR AS row FROM rows").to_arrow_table()
+                connection.register("parquet_rows", batch)
+                rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()
                 positions = pa.array(range(position, position + batch.num_rows), pa.int64())
                 yield RowBatch(positions, rows["row"].combine_chunks())
                 position += batch.num_rows
