@@ -116,7 +116,7 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> Path:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @given(rows=st.lists(VOTES | CHOICES | TIES, min_size=1, max_size=12))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_nothing_changes_on_the_way_out_and_in(ending: str, rows: list[Row]) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)

@@ -45,7 +45,7 @@ def masked_refusals(refused: pa.Table, masker: DocumentMasker) -> pa.Table:
         if raw is None:
             return None
         fields = json.loads(raw)
-        return json.dumps(masker.row(fields) | {"feedback_id": fields["feedback_id"]}, ensure_ascii=False)
+        return json.dumps(masker.row(fields) | {"feedback_id": fields.get("feedback_id")}, ensure_ascii=False)
 
     details = [mask(detail)[0] for detail in refused["detail"].to_pylist()]
     rows = [safe(raw) for raw in refused["raw"].to_pylist()]
