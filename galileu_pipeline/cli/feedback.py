@@ -114,22 +114,27 @@ def quarantine(
 
 @app.command()
 def export(
-    kind: Annotated[Literal["training", "pairs", "feedback"], typer.Argument(help="What to export.")],
+    kind: Annotated[Literal["training", "pairs", "kto", "feedback"], typer.Argument(help="What to export.")],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="File ending in .jsonl, .json, .parquet or .csv.")],
-    min_rating: Annotated[float, typer.Option(min=1, max=5, help="Of training: least mean rating.")] = 4,
+    layout: Annotated[
+        Literal["trl", "openai", "llama-factory"], typer.Option("--format", help="Whose trainer is to read it.")
+    ] = "trl",
+    min_rating: Annotated[float, typer.Option(min=1, max=5, help="Of training and kto: least mean rating.")] = 4,
     conversational: Annotated[
         bool, typer.Option("--conversational", help="Texts as TRL's lists of messages, with the system prompt.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write feedback to a file: examples for SFT, preference pairs for DPO, or everything."""
+    """Write feedback to a file: examples for SFT, pairs for DPO, good and bad answers for KTO, or everything."""
     from galileu_pipeline.feedback.pairing.exports import ExportSettings
     from galileu_pipeline.feedback.pairing.exports import export as write
+    from galileu_pipeline.feedback.pairing.layouts import Layout
     from galileu_pipeline.feedback.warehouse import Warehouse
 
     profile = active_profile()
     settings = ExportSettings(
         kind=kind,
+        layout=Layout(layout),
         pairing=profile.pairing,
         min_rating=min_rating,
         conversational=conversational,

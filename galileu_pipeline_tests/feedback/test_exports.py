@@ -31,6 +31,16 @@ def filled(tmp_path: Path, warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.split("\n") if line]
+
+
 def write(warehouse: Warehouse, path: Path, **options: Any) -> int:
     with warehouse.open() as connection:
         return export(connection, path, ExportSettings(**options))
@@ -78,17 +88,99 @@ def test_formulas_do_no_harm_in_a_spreadsheet(warehouse: Warehouse, tmp_path: Pa
     with path.open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for cell in row.values()), row
+            assert row["guarded_columns"] == ("" if row["comment"].startswith("'already") else "comment")
     again = Warehouse(tmp_path / "again.duckdb")
     import_file(again, path)
     with warehouse.open() as one, again.open() as other:
         assert content_digest(one) == content_digest(other)
 
 
+def test_the_apostrophes_of_others_stay(warehouse: Warehouse, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("query,response,rating\n'=SOMA(A1)' soma?,'-1' é um texto,5\n", encoding="utf-8")
+    assert import_file(warehouse, path).accepted == 1
+    with warehouse.open() as connection:
+        assert connection.execute("SELECT query, response FROM feedback").fetchall() == [
+            ("'=SOMA(A1)' soma?", "'-1' é um texto")
+        ]
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".csv", ".parquet"])
+def test_trainers_learn_no_apostrophes(ending: str, warehouse: Warehouse, tmp_path: Path) -> None:
+    good = ["- um\n- dois", "+1", "=A1", "@ana", "\t- um", "'=1"]
+    answers = [(text, 5) for text in good] + [(f"-{text}", 1) for text in good]
+    rows = [
+        {**VOTE, "feedback_id": f"v{row}", "user_id": f"u{row}", "query": f"q{row % len(good)}", "response": text}
+        | {"rating": rating}
+        for row, (text, rating) in enumerate(answers)
+    ]
+    import_file(warehouse, json_lines(tmp_path / "rows", rows))
+    for kind, column in (("training", "completion"), ("pairs", "chosen"), ("kto", "completion")):
+        path = tmp_path / f"{kind}{ending}"
+        write(warehouse, path, kind=kind)
+        assert {row[column] for row in read(path)} >= set(good)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+def test_numbers_that_json_has_not_are_null(ending: str, warehouse: Warehouse, tmp_path: Path) -> None:
+    rows, path = tmp_path / "rows", tmp_path / f"out{ending}"
+    numbers = ["NaN", "nan", "Infinity", "-Infinity", "inf", "1e400", "9" * 400]
+    document = f'{{"a": [{", ".join(numbers)}], "b": {json.dumps(numbers)}}}'
+    rows.write_text(json.dumps({**VOTE, "metadata": 0}).replace('"metadata": 0', f'"metadata": {document}'))
+    assert import_file(warehouse, rows).accepted == 1
+    write(warehouse, path, kind="feedback")
+    assert read(path)[0]["metadata"] == {"a": [None] * len(numbers), "b": numbers}
+
+
 def test_json_columns_are_json_in_json(filled: Warehouse, tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     write(filled, path, kind="feedback")
-    rows = {row["feedback_id"]: row for row in map(json.loads, path.read_text().splitlines())}
-    assert rows["b"]["metadata"] == {"a": [1]}
+    assert next(row for row in read(path) if row["feedback_id"] == "b")["metadata"] == {"a": [1]}
+
+
+def test_good_and_bad_answers_for_kto(warehouse: Warehouse, tmp_path: Path) -> None:
+    rows = [
+        {**VOTE, "feedback_id": str(stars), "user_id": f"u{stars}", "response": f"{stars} estrelas", "rating": stars}
+        for stars in range(1, 6)
+    ]
+    import_file(warehouse, json_lines(tmp_path / "rows", rows))
+    write(warehouse, tmp_path / "a.jsonl", kind="kto")
+    labels = {row["completion"]: row["label"] for row in read(tmp_path / "a.jsonl")}
+    assert labels == {"5 estrelas": True, "4 estrelas": True, "2 estrelas": False, "1 estrelas": False}
+    assert write(warehouse, tmp_path / "b.jsonl", kind="kto", min_rating=5) == 2
+    assert write(warehouse, tmp_path / "c.jsonl", kind="kto", min_rating=3) == 5
+
+
+def test_openai_reads_pairs(filled: Warehouse, tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    assert write(filled, path, kind="pairs", layout="openai", system_prompt="Você é Galileu.") == 2
+    row = next(row for row in read(path) if row["preferred_output"][0]["content"] == "Sou Galileu.")
+    assert row == {
+        "input": {
+            "messages": [
+                {"role": "system", "content": "Você é Galileu."},
+                {"role": "user", "content": "Quem é você?"},
+            ]
+        },
+        "preferred_output": [{"role": "assistant", "content": "Sou Galileu."}],
+        "non_preferred_output": [{"role": "assistant", "content": "Não sei."}],
+    }
+
+
+@pytest.mark.parametrize("ending", [".json", ".jsonl", ".parquet", ".csv"])
+def test_llama_factory_reads_every_kind(ending: str, filled: Warehouse, tmp_path: Path) -> None:
+    asked = {"instruction": "Quem é você?", "input": "", "system": "Seja breve."}
+    expected = {
+        "training": asked | {"output": "Sou Galileu."},
+        "pairs": asked | {"chosen": "Sou Galileu.", "rejected": "Não sei."},
+        "kto": asked | {"output": "Sou Galileu.", "kto_tag": True},
+    }
+    for kind, row in expected.items():
+        path = tmp_path / f"{kind}{ending}"
+        write(filled, path, kind=kind, layout="llama-factory", system_prompt="Seja breve.")
+        if ending == ".csv":
+            row = {name: "true" if value is True else value for name, value in row.items()}
+        assert row in read(path)
 
 
 def test_what_does_not_go_together(filled: Warehouse, tmp_path: Path) -> None:
@@ -97,4 +189,11 @@ def test_what_does_not_go_together(filled: Warehouse, tmp_path: Path) -> None:
     for path, kind in ((tmp_path / "out.csv", "pairs"), (tmp_path / "out.json", "feedback")):
         with pytest.raises(InputError, match="leave out --conversational"):
             write(filled, path, kind=kind, conversational=True)
+    for ending, options in (
+        (".jsonl", {"kind": "training", "layout": "openai"}),
+        (".json", {"kind": "pairs", "layout": "openai"}),
+        (".jsonl", {"kind": "feedback", "layout": "llama-factory"}),
+    ):
+        with pytest.raises(InputError, match=r"OpenAI's preference format is for pairs|leave out --format"):
+            write(filled, tmp_path / f"out{ending}", **options)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("out", ".out"))]

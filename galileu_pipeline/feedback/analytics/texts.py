@@ -104,6 +104,8 @@ _EN = {
     "masked_phone": "telephone numbers",
     "masked_cep": "postal codes (CEP)",
     "masked_email": "e-mail addresses",
+    "masked_ip": "IP addresses",
+    "masked_name": "names",
     "models": "The models today",
     "models_note": (
         "Share of held-out pairs in which the answer that people preferred scores higher, with its 95 % interval."
@@ -213,6 +215,8 @@ _PT = {
     "masked_phone": "telefones",
     "masked_cep": "CEPs",
     "masked_email": "endereços de e-mail",
+    "masked_ip": "endereços IP",
+    "masked_name": "nomes",
     "models": "Os modelos de hoje",
     "models_note": (
         "Parcela dos pares reservados em que a resposta preferida pelas pessoas pontua mais, com intervalo de 95 %."

@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.quarantine import masked_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
@@ -141,6 +143,7 @@ class Ingestor:
         self.connection = connection
         self.preparer = preparer
         self._erased = erased
+        self._masker = DocumentMasker(preparer.pseudonyms)
         self._secret = preparer.pseudonyms.secret("row identity")
         self._prepared_rows = _Feed(connection, "prepared_rows")
         self._raw_rows = _Feed(connection, "raw_rows")
@@ -297,7 +300,7 @@ class Ingestor:
         return self._quarantine(source, now, pa.Table.from_pylist(rows, schema=_REFUSED_SCHEMA)) if rows else Counter()
 
     def _quarantine(self, source: str, now: datetime, refused: pa.Table) -> Counter[str]:
-        self._refused_rows.put(refused.cast(_REFUSED_SCHEMA))
+        self._refused_rows.put(masked_refusals(refused.cast(_REFUSED_SCHEMA), self._masker))
         added = self.connection.execute(sql("ingestion/insert_quarantine"), {"source": source, "now": now}).fetchall()
         return Counter(reason for (reason,) in added)
 
@@ -362,7 +365,7 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email: how many}."""
+    """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     connection.execute(sql("analytics/create_analytics_views"))
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
 

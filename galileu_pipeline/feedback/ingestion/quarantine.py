@@ -1,10 +1,14 @@
 """What was refused at ingestion, for people to look at."""
 
+import json
 from datetime import datetime
 
 import duckdb
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
+from galileu_pipeline.feedback.ingestion.masking import mask
 from galileu_pipeline.feedback.statements import sql
 
 
@@ -29,6 +33,25 @@ class Quarantine(BaseModel):
     total: int
     by_reason: dict[str, int]
     rows: list[QuarantinedRow]
+
+
+def masked_refusals(refused: pa.Table, masker: DocumentMasker) -> pa.Table:
+    """The rows of `select_refused.sql` without personal data in their fields (`raw`, JSON) or in what is said of them.
+
+    The id stays, or a row that is judged again would be another one.
+    """
+
+    def safe(raw: str | None) -> str | None:
+        if raw is None:
+            return None
+        fields = json.loads(raw)
+        return json.dumps(masker.row(fields) | {"feedback_id": fields.get("feedback_id")}, ensure_ascii=False)
+
+    details = [mask(detail)[0] for detail in refused["detail"].to_pylist()]
+    rows = [safe(raw) for raw in refused["raw"].to_pylist()]
+    for name, values in (("detail", details), ("raw", rows)):
+        refused = refused.set_column(refused.column_names.index(name), name, pa.array(values, pa.string()))
+    return refused
 
 
 def read_quarantine(connection: duckdb.DuckDBPyConnection, most: int) -> Quarantine:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner, visible
 
 SPLITS = ("train", "test")
 
@@ -192,7 +192,7 @@ def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
                 raise InputError(
                     f'{path}, line {number}: expected {{"prompt": "...", "completion": "..."}}; {error!r}.'
                 ) from error
-            if not (example.prompt.strip() and example.completion.strip()):
+            if not (visible(example.prompt) and visible(example.completion)):
                 raise InputError(
                     f"{path}, line {number}: prompt or completion is empty; fill it in or remove the line."
                 )

@@ -7,20 +7,21 @@ from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.pairing.datasets import answer_column, prompt_column
+from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, read_document
+from galileu_pipeline.feedback.ingestion.sources.formula_guards import guarded
+from galileu_pipeline.feedback.pairing import layouts
+from galileu_pipeline.feedback.pairing.layouts import Layout
 from galileu_pipeline.feedback.pairing.pairs import READ_ROWS, PairingSettings, build_pairs
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import staged
 
-# What a spreadsheet would take for the beginning of a formula (OWASP, "CSV Injection").
-_FORMULA = "^[=+\\-@\t\r＝＋－＠]"
-_JSON_COLUMNS = ("source_documents", "metadata")
+# With what a JSON value may begin. A string that does may be taken for the value it spells.
+_JSON_STARTS = tuple('{["+-.0123456789tfniTFNI')
 
 
 class ExportSettings(BaseModel):
@@ -28,7 +29,8 @@ class ExportSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["training", "pairs", "feedback"]
+    kind: Literal["training", "pairs", "kto", "feedback"]
+    layout: Layout = Layout.TRL
     pairing: PairingSettings = PairingSettings()
     min_rating: float = 4
     conversational: bool = False
@@ -40,8 +42,10 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
 
     training: {prompt, completion, score, votes}, answers with a mean rating of at least `min_rating`; for SFT.
     pairs: {prompt, chosen, rejected, margin, origin, split}; for DPO and reward models.
-    feedback: every accepted row, under the names by which it can be imported again.
-    With `conversational`, the texts of the first two are TRL's lists of messages, after the system prompt.
+    kto: {prompt, completion, label}, those of `training`, and as false those as far from the other end of the scale.
+    feedback: every accepted row, under the names by which it can be imported again, equal in every field.
+    With `conversational`, the texts of the first three are TRL's lists of messages, after the system prompt. With
+    another `layout` than TRL's, they are as that trainer's documentation has them, the system prompt included.
 
     Returns:
         The number of rows. The file is whole or not there.
@@ -49,13 +53,13 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
     Raises:
         InputError: another ending, or an option that does not go with the kind or the format.
     """
-    write = _WRITERS.get(path.suffix.lower())
+    ending = path.suffix.lower()
+    write = _WRITERS.get(ending)
     if write is None:
         raise InputError(f"{path}: the format is told by the ending; use one of {', '.join(_WRITERS)}.")
-    if settings.conversational and (settings.kind == "feedback" or path.suffix.lower() == ".csv"):
-        raise InputError(
-            "Messages are for training and pairs, in .jsonl, .json or .parquet; leave out --conversational."
-        )
+    _require_compatible(settings, ending)
+    if ending == ".csv" and settings.kind == "feedback":
+        write = _write_spreadsheet
     batches = _batches(connection, settings)
     rows = 0
     with staged(path) as temporary:
@@ -70,24 +74,30 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
     return rows
 
 
+def _require_compatible(settings: ExportSettings, ending: str) -> None:
+    if settings.conversational and (settings.kind == "feedback" or settings.layout != Layout.TRL or ending == ".csv"):
+        raise InputError(
+            "Messages are for training, pairs and kto in TRL's format, in .jsonl, .json or .parquet; leave out "
+            "--conversational."
+        )
+    if settings.layout != Layout.TRL and settings.kind == "feedback":
+        raise InputError("Feedback is exported as it is imported, for no trainer; leave out --format.")
+    if settings.layout == Layout.OPENAI and (settings.kind != "pairs" or ending != ".jsonl"):
+        raise InputError("OpenAI's preference format is for pairs, in a file that ends in .jsonl.")
+
+
 def _batches(connection: duckdb.DuckDBPyConnection, settings: ExportSettings) -> pa.RecordBatchReader:
     if settings.kind != "feedback":
         build_pairs(connection, settings.pairing)
-    parameters = {"min_score": (settings.min_rating - 1) / 4} if settings.kind == "training" else {}
+    parameters = {"min_score": (settings.min_rating - 1) / 4} if settings.kind in ("training", "kto") else {}
     reader = connection.sql(sql(f"pairing/export_{settings.kind}"), params=parameters).to_arrow_reader(READ_ROWS)
-    return _conversational(reader, settings.system_prompt) if settings.conversational else reader
-
-
-def _conversational(reader: pa.RecordBatchReader, system_prompt: str) -> pa.RecordBatchReader:
-    def convert(batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        columns["prompt"] = prompt_column(system_prompt, columns["prompt"])
-        for name in {"completion", "chosen", "rejected"} & columns.keys():
-            columns[name] = answer_column(columns[name])
-        return pa.RecordBatch.from_pydict(columns)
-
-    schema = convert(pa.RecordBatch.from_pylist([], schema=reader.schema)).schema
-    return pa.RecordBatchReader.from_batches(schema, map(convert, reader))
+    if settings.layout == Layout.OPENAI:
+        return layouts.laid_out(reader, layouts.openai_preference, settings.system_prompt)
+    if settings.layout == Layout.LLAMA_FACTORY:
+        return layouts.laid_out(reader, layouts.llama_factory, settings.system_prompt)
+    if settings.conversational:
+        return layouts.laid_out(reader, layouts.conversational, settings.system_prompt)
+    return reader
 
 
 def _write_json_lines(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -106,10 +116,16 @@ def _write_json(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 def _json_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     for batch in batches:
         for row in batch.to_pylist():
-            for name in _JSON_COLUMNS:
+            for name in DOCUMENT_COLUMNS:
                 if row.get(name) is not None:
-                    row[name] = json.loads(row[name])
-            yield json.dumps(row, ensure_ascii=False)
+                    row[name] = _embedded(row[name])
+            yield json.dumps(row, ensure_ascii=False, allow_nan=False)
+
+
+def _embedded(document: str) -> Any:
+    """A document as a value inside JSON, such that the importer makes the same document of it."""
+    value = read_document(document)
+    return document if isinstance(value, str) and value.lstrip().startswith(_JSON_STARTS) else value
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -124,17 +140,13 @@ def _write_csv(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch])
         file.write(b"\xef\xbb\xbf")
         with pyarrow.csv.CSVWriter(file, schema) as writer:
             for batch in batches:
-                writer.write_batch(
-                    pa.RecordBatch.from_arrays([_harmless(column) for column in batch.columns], schema=schema)
-                )
+                writer.write_batch(batch)
 
 
-def _harmless(column: pa.Array) -> pa.Array:
-    """Text with an apostrophe before what a spreadsheet would run; the importer takes it off again."""
-    if not pa.types.is_string(column.type):
-        return column
-    quoted = pc.binary_join_element_wise("'", column, "")
-    return pc.if_else(pc.match_substring_regex(column, _FORMULA), quoted, column)
+def _write_spreadsheet(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """CSV that does no harm where people open it; not for trainers, which would learn the apostrophes."""
+    none = guarded(pa.RecordBatch.from_pylist([], schema=schema))
+    _write_csv(path, none.schema, map(guarded, batches))
 
 
 _WRITERS: dict[str, Callable[[Path, pa.Schema, Iterable[pa.RecordBatch]], Any]] = {

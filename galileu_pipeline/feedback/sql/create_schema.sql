@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS feedback (
     thumbs_up        BOOLEAN,
     score            DOUBLE,            -- 0 to 1; NULL where there is only a comment
     comment          VARCHAR USING COMPRESSION zstd,
-    source_documents VARCHAR,           -- JSON, as it came
-    metadata         VARCHAR,           -- JSON, as it came
+    source_documents VARCHAR,           -- JSON, without personal data
+    metadata         VARCHAR,           -- JSON, without personal data
     repaired         BOOLEAN,           -- cleaning changed a text
     masked           MAP(VARCHAR, INTEGER), -- personal identifiers masked in the texts, by kind; NULL for none
     row_digest       VARCHAR NOT NULL   -- 128 bits of sha256 over id, texts and score

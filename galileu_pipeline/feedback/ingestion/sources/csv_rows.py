@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.formula_guards import without_guards
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RefusedRow, RowBatch
 
-_FORMULA_STARTS = tuple("=+-@\t\r＝＋－＠")
 DELIMITERS = ",;\t|"
 
 
@@ -59,7 +59,7 @@ def _numbered(reader: Iterator[list[str]], names: Sequence[str]) -> Iterator[tup
             continue
         if not any(cells):
             continue
-        named = {name: _as_written(cell) or None for name, cell in zip(names, cells, strict=False)}
+        named = without_guards({name: cell or None for name, cell in zip(names, cells, strict=False)})
         record = json.dumps(named, ensure_ascii=False)
         if len(cells) != len(names):
             detail = f"{len(cells)} cells, but the header has {len(names)} names"
@@ -68,11 +68,6 @@ def _numbered(reader: Iterator[list[str]], names: Sequence[str]) -> Iterator[tup
             yield line, RefusedRow(line, Reason.INVALID_UTF8, "not valid UTF-8", repr(cells))
         else:
             yield line, record
-
-
-def _as_written(cell: str) -> str:
-    """Without the apostrophe that an export puts before what a spreadsheet would run as a formula."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA_STARTS else cell
 
 
 def _is_utf8(text: str) -> bool:

@@ -17,13 +17,13 @@ from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.csv_rows import read_csv, read_header
 from galileu_pipeline.feedback.ingestion.sources.json_document import read_json_document
 from galileu_pipeline.feedback.ingestion.sources.json_lines import read_json_lines
+from galileu_pipeline.feedback.ingestion.sources.parquet_rows import parquet_columns, read_parquet
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES, RowBatch
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SqliteFeedback
 
-_GZIP, _SQLITE, _UTF8_BOM = b"\x1f\x8b", b"SQLite format 3\x00", b"\xef\xbb\xbf"
+_GZIP, _SQLITE, _PARQUET, _UTF8_BOM = b"\x1f\x8b", b"SQLite format 3\x00", b"PAR1", b"\xef\xbb\xbf"
 _NOT_OURS = {
     b"PK\x03\x04": "a ZIP or spreadsheet file; save the sheet as CSV (UTF-8)",
-    b"PAR1": "a Parquet file; write it as JSON lines first",
     b"\xff\xfe": "in UTF-16; save it as UTF-8",
     b"\xfe\xff": "in UTF-16; save it as UTF-8",
     b"%PDF": "a PDF file",
@@ -39,6 +39,7 @@ class Format(StrEnum):
     JSON_ARRAY = "json_array"
     JSON_OBJECTS = "json_objects"
     CSV = "csv"
+    PARQUET = "parquet"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class FeedbackFile:
                     raise InputError(f"{path} is {what}.")
             if head.startswith(_SQLITE):
                 return cls(path, Format.SQLITE, compressed)
+            if head.startswith(_PARQUET):
+                return cls(path, Format.PARQUET, compressed)
             first = head.removeprefix(_UTF8_BOM).lstrip()[:1]
             if first == b"[":
                 return cls(path, Format.JSON_ARRAY, compressed)
@@ -95,6 +98,10 @@ class FeedbackFile:
                     source = SqliteFeedback(path, mapping)
                     for table in TABLES:
                         yield from source.batches(table)
+            elif self.format == Format.PARQUET:
+                with self._plain() as path:
+                    _require_columns(parquet_columns(path), mapping)
+                    yield from read_parquet(path)
             else:
                 with _open(self.path, self.compressed) as file:
                     if file.read(len(_UTF8_BOM)) != _UTF8_BOM:

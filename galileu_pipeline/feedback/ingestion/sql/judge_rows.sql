@@ -15,7 +15,7 @@ SELECT
             WHEN kind = 'comparison' AND response_right IS NULL THEN ['missing_text', 'response_right is empty']
             WHEN kind = 'vote' AND rating IS NULL AND thumbs_up IS NULL AND comment IS NULL
                 THEN ['no_signal', 'no rating, no thumb and no comment']
-            WHEN kind = 'choice' AND chosen = rejected
+            WHEN kind = 'choice' AND chosen_digest = rejected_digest
                 THEN ['same_responses', 'response_chosen and response_rejected are the same text']
         END
     ) AS fault

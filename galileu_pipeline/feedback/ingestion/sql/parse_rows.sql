@@ -119,13 +119,15 @@ SELECT
     model_left,
     model_right,
     verdict,
-    -- JSON text. What is not valid JSON is kept as a JSON string: a good vote is not lost over it.
+    -- JSON text, as short as it can be. What is not valid JSON is kept as a JSON string: a good vote is not lost over it.
     CASE
-        WHEN documents_type <> 'VARCHAR' OR json_valid(given_documents) THEN nullif(given_documents, '')
+        WHEN documents_type <> 'VARCHAR' THEN given_documents
+        WHEN json_valid(given_documents) THEN json(given_documents)::VARCHAR
         ELSE to_json(nullif(given_documents, ''))::VARCHAR
     END AS source_documents,
     CASE
-        WHEN metadata_type <> 'VARCHAR' OR json_valid(given_metadata) THEN nullif(given_metadata, '')
+        WHEN metadata_type <> 'VARCHAR' THEN given_metadata
+        WHEN json_valid(given_metadata) THEN json(given_metadata)::VARCHAR
         ELSE to_json(nullif(given_metadata, ''))::VARCHAR
     END AS metadata
 FROM named;

@@ -9,7 +9,7 @@ SELECT
         WHEN fault[1] NOT IN ('invalid_json', 'erased')
         THEN json_merge_patch(
             to_json(map(getvariable('fields'), json_extract(row, getvariable('paths')))),
-            json_object('user_id', user_id, 'session_id', session_id)
+            json_object('feedback_id', feedback_id, 'user_id', user_id, 'session_id', session_id)
         )::VARCHAR
     END AS raw,
     left(sha256(getvariable('identity_secret') || rtrim(row, chr(13) || chr(10))), 32) AS row_digest

@@ -1,0 +1,43 @@
+"""Parquet, as `galileu export` and data frames write it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, RowBatch
+from galileu_pipeline.feedback.statements import sql
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """The names of its columns.
+
+    Raises:
+        InputError: it cannot be read as Parquet.
+    """
+    try:
+        return pq.read_schema(path).names
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+
+
+def read_parquet(path: Path) -> Iterator[RowBatch]:
+    """The rows as JSON objects; positions count them from 1.
+
+    Raises:
+        InputError: it cannot be read as Parquet.
+    """
+    position = 1
+    try:
+        with pq.ParquetFile(path) as file, duckdb.connect(config={"memory_limit": "512MB"}) as connection:
+            for batch in file.iter_batches(BATCH_ROWS):
+                connection.register("parquet_rows", batch)
+                rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()
+                positions = pa.array(range(position, position + batch.num_rows), pa.int64())
+                yield RowBatch(positions, rows["row"].combine_chunks())
+                position += batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
