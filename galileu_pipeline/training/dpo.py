@@ -9,9 +9,14 @@ from trl import DPOConfig, DPOTrainer
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy
 from galileu_pipeline.training.backbone import load_policy
+from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import DpoSettings
+
+
+class _Trainer(WholeCheckpoints, DPOTrainer):
+    """TRL's, with checkpoints that are whole or not there."""
 
 
 class DpoRecipe(Recipe[DpoSettings]):
@@ -24,7 +29,7 @@ class DpoRecipe(Recipe[DpoSettings]):
 
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
         args = DPOConfig(**common.pop("args"), beta=self.settings.beta, label_smoothing=self.settings.label_smoothing)
-        return DPOTrainer(model, args=args, processing_class=tokenizer, **common)
+        return _Trainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         model: Any = trainer.model

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, set_
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
-from galileu_pipeline.training.checkpoints import KEPT, SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.checkpoints import KEPT, last_checkpoint
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
 from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
@@ -121,7 +121,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     shown = test["prompt"][: spec.samples.prompts if recipe.talks else 0]
 
     # Trainer
-    checkpoint = last_checkpoint(spec.checkpoints)
+    checkpoint = last_checkpoint(spec.checkpoints, report)
     trainer = recipe.make_trainer(
         model,
         tokenizer,
@@ -129,7 +129,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
             "args": recipe.arguments(),
             "train_dataset": data,
             "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
-            "callbacks": [ProgressCallback(report, spec.stage), SealCheckpoints()],
+            "callbacks": [ProgressCallback(report, spec.stage)],
         },
     )
     trainer.remove_callback(PrinterCallback)  # it prints raw dictionaries beside our lines

@@ -95,15 +95,6 @@ class TrainerSettings(Settings):
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
     save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
 
-    @model_validator(mode="after")
-    def _checkpoints_at_points_of_the_curves(self) -> Self:
-        # Between two points the trainer holds sums that a checkpoint does not keep.
-        if self.save_steps % self.logging_steps:
-            raise ValueError(
-                f"save_steps ({self.save_steps}) must be a multiple of logging_steps ({self.logging_steps})"
-            )
-        return self
-
 
 class SftSettings(TrainerSettings):
     """Supervised fine-tuning on well-rated answers; the loss is on the answer only."""

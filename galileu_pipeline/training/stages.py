@@ -10,7 +10,6 @@ from typing import Any
 
 from galileu_pipeline.errors import MissingArtifactError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
-from galileu_pipeline.lineage.digests import code_digest
 from galileu_pipeline.lineage.manifest import RunInfo
 from galileu_pipeline.process import Launch, run_process
 from galileu_pipeline.training.model_card import model_card
@@ -92,7 +91,7 @@ def make_model(
     scratch = store.data.checkpoints(plan.id)
 
     def write(staging: Path) -> Outcome:
-        result = write_model(stage, inputs, staging, scratch / code_digest()[:12], launch)
+        result = write_model(stage, inputs, staging, scratch, launch)
         return Outcome(metrics=result.metrics, environment=result.environment, resumed_from=result.resumed_from)
 
     return store.make(plan, write, run=run, force=force, scratch=scratch)

@@ -14,10 +14,11 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside, load_tokenizer
-from galileu_pipeline.training.checkpoints import SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.checkpoints import last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.ppo.recipe import PpoRecipe
+from galileu_pipeline.training.progress import ProgressCallback
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.scoring import answer_rewards, encode
@@ -59,6 +60,7 @@ def run(
     resources: Resources | None = None,
     reward: Path | None = None,
     checkpoints: Path | None = None,
+    dropout: float = 0.0,
     **settings: object,
 ) -> StageResult:
     output.mkdir(parents=True)
@@ -69,7 +71,7 @@ def run(
             "output": output,
             "checkpoints": checkpoints or output.with_name(f"{output.name}-checkpoints"),
             "settings": {"learning_rate": 0.01, "epochs": 6, "batch_size": 10, "max_length": 128, **settings},
-            "lora": LoraSettings(r=8, alpha=16),
+            "lora": LoraSettings(r=8, alpha=16, dropout=dropout),
             "samples": SampleSettings(prompts=1, max_new_tokens=4),
             "resources": resources or Resources(),
             "base": base,
@@ -213,8 +215,9 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     data = dataset / ("examples" if recipe is SftRecipe else "pairs")
     settings: dict[str, Any] = {
         "epochs": 4,
-        "logging_steps": 1,
-        "save_steps": 2,
+        "dropout": 0.1,
+        "logging_steps": 4,
+        "save_steps": 3,  # between two points of the curves
         **(PPO if recipe is PpoRecipe else {}),
     }
     adapter = None if recipe is SftRecipe else sft[0]
@@ -227,15 +230,15 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     whole = start("whole")
     shutil.rmtree(tmp_path / "kept")
 
-    def crash(self: SealCheckpoints, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def crash(self: ProgressCallback, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step > 6:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(SealCheckpoints, "on_step_begin", crash)
+    monkeypatch.setattr(ProgressCallback, "on_step_begin", crash)
     with pytest.raises(KeyboardInterrupt):
         start("killed")
     monkeypatch.undo()
-    last = last_checkpoint(tmp_path / "kept")
+    last = last_checkpoint(tmp_path / "kept", say_nothing)
     assert last is not None
     torn = tmp_path / "kept" / "checkpoint-999"  # as a kill in the middle of writing one leaves it
     torn.mkdir()
