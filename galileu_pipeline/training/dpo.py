@@ -11,12 +11,13 @@ from galileu_pipeline.evaluation.statistics import preference_accuracy
 from galileu_pipeline.training.backbone import load_policy
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
+from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import DpoSettings
 
 
-class _Trainer(WholeCheckpoints, DPOTrainer):
-    """TRL's, with checkpoints that are whole or not there."""
+class _Trainer(WholeCheckpoints, EvenExamples, DPOTrainer):
+    """TRL's, with checkpoints that are whole or not there, and steps that do not depend on how they are split."""
 
 
 class DpoRecipe(Recipe[DpoSettings]):

@@ -10,13 +10,14 @@ from trl import RewardConfig, RewardTrainer
 from galileu_pipeline.evaluation.statistics import preference_accuracy, rank_correlation
 from galileu_pipeline.training.backbone import load_reward_model
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
+from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe, read_split
 from galileu_pipeline.training.scoring import Messages, answer_rewards, encode
 from galileu_pipeline.training.settings import RewardSettings
 
 
-class _Trainer(WholeCheckpoints, RewardTrainer):
-    """TRL's, with checkpoints that are whole or not there."""
+class _Trainer(WholeCheckpoints, EvenExamples, RewardTrainer):
+    """TRL's, with checkpoints that are whole or not there, and steps that do not depend on how they are split."""
 
 
 class RewardRecipe(Recipe[RewardSettings]):

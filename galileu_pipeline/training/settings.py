@@ -197,6 +197,15 @@ class SampleSettings(Settings):
     max_new_tokens: int = Field(64, ge=1)
 
 
+class MicroBatch(Settings):
+    """How the examples of a step are split, where the settings asked for more than the memory holds."""
+
+    size: int = Field(ge=1, description="examples a device and forward pass")
+    accumulation: int = Field(ge=1, description="forward passes an optimizer step")
+    eval_size: int = Field(ge=1, description="examples a device and forward pass in evaluation")
+    devices: list[str] = Field(description="the accelerators whose memory that is")
+
+
 class StageSpec(Settings):
     """All that a stage's process is told: `spec.json`. Paths are absolute; nothing else comes from outside."""
 
@@ -213,6 +222,7 @@ class StageSpec(Settings):
     reward: Path | None = Field(None, description="folder of the reward model's adapter; of use to stage `ppo` alone")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
     dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
+    micro_batch: MicroBatch | None = Field(None, description="what an earlier run of the same plan came down to")
 
 
 class StageResult(Settings):
