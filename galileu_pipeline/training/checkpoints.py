@@ -78,6 +78,13 @@ class WholeCheckpoints(Trainer):
         # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it, every time.
         self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            # Resumed from its last step, in the middle of an epoch; transformers would take one more.
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
+
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._aside) if self._aside else super()._get_output_dir(trial)
 
