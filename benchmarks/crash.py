@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import crash_side
-from crash_side import SAVE_STEPS, STAGES, STEPS, Faults
+from crash_side import MAX_STEPS, SAVE_STEPS, STAGES, Faults
 from safetensors import safe_open
 
 from galileu_pipeline.errors import GalileuError
@@ -175,12 +175,15 @@ def undisturbed(inputs: Path, stage: StageName, *, full: bool) -> Reference:
         succeed(lambda: crash_side.work(root, stage, journal, Faults(root, 0, full=full)))
         _, outcome = read(journal)
         places = list(enumerate(outcome["events"], start=1))
-        begun = {step: [number for number, path in places if f"/.checkpoint-{step}.partial" in path] for step in STEPS}
+        before, last = (
+            [number for number, path in places if f"/.checkpoint-{step}.partial" in path]
+            for step in (MAX_STEPS - SAVE_STEPS, MAX_STEPS)
+        )
         return Reference(
             outcome["digest"],
             time.monotonic() - began,
-            checkpoint=range(begun[STEPS[-3]][0], begun[STEPS[-2]][0]),  # with the deletion of an older one
-            publication=range(begun[STEPS[-1]][-1] + 1, len(places) + 1),
+            checkpoint=range(before[0], last[0]),  # with the deletion of an older one
+            publication=range(last[-1] + 1, len(places) + 1),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import peft.peft_model
 import pyarrow as pa
 import torch
+import transformers.models.llama.modeling_llama  # noqa: F401 (likewise)
 from safetensors import SafetensorError
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
@@ -23,14 +24,17 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome,
 from galileu_pipeline.process import RESULT_NAME, Report
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training import __main__ as stage_process
+from galileu_pipeline.training import base, dpo, reward, sft  # noqa: F401 (once here, not in every child)
 from galileu_pipeline.training.progress import ProgressCallback
 from galileu_pipeline.training.settings import StageName, StageSpec
 from galileu_pipeline.training.stages import Stage, make_model
 
 SAVE_STEPS = 2
-STEPS = (2, 4, 6, 8, 9)  # at which the checkpoints are: 20 examples, 8 a step, 3 epochs
-SETTINGS: Mapping[str, Any] = {  # checkpoints lie between two points of the curves, and in the middle of an epoch
-    **{"batch_size": 8, "epochs": 3, "max_length": 128, "logging_steps": 3, "save_steps": SAVE_STEPS},
+MAX_STEPS = 8
+SETTINGS: Mapping[
+    str, Any
+] = {  # checkpoints, the last one too, lie between two points of the curves, and in the middle of an epoch
+    **{"batch_size": 8, "max_steps": MAX_STEPS, "max_length": 128, "logging_steps": 3, "save_steps": SAVE_STEPS},
     **{"eval_steps": 4, "eval_examples": 4},
 }
 INPUTS: Mapping[StageName, list[str]] = {
