@@ -4,7 +4,7 @@
     python benchmarks/crash.py --full-disk
 
 Stages sft, reward and dpo of the `tiny` profile, with dropout on the adapter, are killed (SIGKILL) at random moments
-of training, of writing a checkpoint and of publishing the model, one to three times each, and run again until they
+of training, of writing a checkpoint and of publishing the model, one to six times each, and run again until they
 end. With `--full-disk`, every write of a checkpoint and of a publication fails once, and all writes after it.
 
 Children are forked from this process, which has imported PyTorch and done nothing with it: a kill costs seconds.
@@ -37,7 +37,7 @@ from galileu_pipeline.process import hush
 from galileu_pipeline.training import checkpoints
 from galileu_pipeline.training.settings import StageName
 
-KILLS_A_RUN = 3
+KILLS_A_RUN = 6
 REFUSED = 3  # the exit code of a child that ended with an error a user can understand
 
 
@@ -46,7 +46,7 @@ class Reference:
     """A run that nobody disturbed."""
 
     digest: str
-    seconds: float
+    step_s: float
     checkpoint: Sequence[int]  # which of its changes to the data folder belong to checkpoints
     publication: Sequence[int]
 
@@ -103,7 +103,7 @@ def kill(inputs: Path, references: dict[StageName, Reference], kills: int, chanc
 def run_until_done(
     root: Path, stage: StageName, reference: Reference, kills: int, tally: Tally, chance: random.Random
 ) -> None:
-    """One run, killed up to three times and started again until it is published.
+    """One run, killed up to six times and started again until it is published.
 
     Raises:
         AssertionError: it did not end as the undisturbed one, or a kill cost more than `SAVE_STEPS` steps.
@@ -112,13 +112,14 @@ def run_until_done(
     done, journal = 0, root / "journal"
     while True:
         killing = wanted > 0 and tally.kills.total() < kills
-        place = chance.choice(["in training", "in a checkpoint", "in publishing"]) if killing else "nowhere"
+        places = ["in a checkpoint", "in publishing", *(["in training"] if done < MAX_STEPS else [])]
+        place = chance.choice(places) if killing else "nowhere"
         journal.unlink(missing_ok=True)
         faults = faults_of(root, place, reference, chance)
-        code = fork(
-            lambda: crash_side.work(root, stage, journal, faults),  # noqa: B023
-            within=chance.uniform(0, reference.seconds) if place == "in training" else None,
-        )
+        moment = None
+        if place == "in training":  # at any moment of some step that is still to come
+            moment = Moment(journal, chance.randint(0, MAX_STEPS - done - 1), chance.uniform(0, reference.step_s))
+        code = fork(lambda: crash_side.work(root, stage, journal, faults), moment)  # noqa: B023
         steps, outcome = read(journal)
         if steps:
             tally.most_redone = max(tally.most_redone, done - steps[0] + 1)
@@ -181,7 +182,7 @@ def undisturbed(inputs: Path, stage: StageName, *, full: bool) -> Reference:
         )
         return Reference(
             outcome["digest"],
-            time.monotonic() - began,
+            (time.monotonic() - began) / MAX_STEPS,
             checkpoint=range(before[0], last[0]),  # with the deletion of an older one
             publication=range(last[-1] + 1, len(places) + 1),
         )
@@ -221,19 +222,33 @@ def succeed(action: Callable[[], None]) -> None:
         raise SystemExit(f"The undisturbed run ended with code {code}.")
 
 
-def fork(action: Callable[[], None], within: float | None = None) -> int:
-    """Do it in a child process, killed after `within` seconds; its exit code, negative for a signal."""
+@dataclass
+class Moment:
+    """When to kill a child: so many seconds after so many steps."""
+
+    journal: Path
+    steps: int
+    delay: float
+    _due: float | None = None
+
+    def has_come(self) -> bool:
+        if self._due is None and len(read(self.journal)[0]) >= self.steps:
+            self._due = time.monotonic() + self.delay
+        return self._due is not None and time.monotonic() >= self._due
+
+
+def fork(action: Callable[[], None], moment: Moment | None = None) -> int:
+    """Do it in a child process, killed at that moment; its exit code, negative for a signal."""
     if (child := os.fork()) == 0:
         os._exit(do(action))
-    deadline = None if within is None else time.monotonic() + within
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG if deadline else 0)
+    while moment and not moment.has_come():
+        pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
-        if deadline and time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            deadline = None
-        time.sleep(0.001)
+        time.sleep(0.002)
+    if moment:
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def do(action: Callable[[], None]) -> int:

@@ -21,7 +21,7 @@ from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.disk import disk_faults_explained
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
-from galileu_pipeline.process import RESULT_NAME, Report
+from galileu_pipeline.process import RESULT_NAME
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training import __main__ as stage_process
 from galileu_pipeline.training import base, dpo, reward, sft  # noqa: F401 (once here, not in every child)
@@ -31,9 +31,8 @@ from galileu_pipeline.training.stages import Stage, make_model
 
 SAVE_STEPS = 2
 MAX_STEPS = 8
-SETTINGS: Mapping[
-    str, Any
-] = {  # checkpoints, the last one too, lie between two points of the curves, and in the middle of an epoch
+# Checkpoints, the last one too, lie between two points of the curves, and in the middle of an epoch.
+SETTINGS: Mapping[str, Any] = {
     **{"batch_size": 8, "max_steps": MAX_STEPS, "max_length": 128, "logging_steps": 3, "save_steps": SAVE_STEPS},
     **{"eval_steps": 4, "eval_examples": 4},
 }
@@ -158,7 +157,8 @@ def launch(command: list[str]) -> None:
     spec.with_name(RESULT_NAME).write_text(result.model_dump_json(), encoding="utf-8")
 
 
-_say: Report = lambda line: None  # noqa: E731
+def _say(line: str) -> None:
+    """Nothing."""
 
 
 def work(root: Path, name: StageName, journal: Path, faults: Faults | None) -> None:
