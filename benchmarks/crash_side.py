@@ -97,10 +97,16 @@ class Faults:
 
 
 def prepare(root: Path) -> None:
-    """The base model and the datasets, from questions whose good and bad answer are always the same."""
+    """The base model, the datasets, and the SFT model that reward and DPO start from."""
     store = open_store(root)
-    keep(make_model(store, stage_of("base"), {}, launch).artifact, store)
-    good, bad = "Sim, com a luneta eu vi.", "Futebol e bolo."
+    store.set_current(make_model(store, stage_of("base"), {}, launch).artifact)
+    make_datasets(store)
+    store.set_current(make(root, "sft"))
+
+
+def make_datasets(store: ArtifactStore, padding: str = "") -> None:
+    """Questions whose good and bad answer are always the same; `padding` makes answers as long as real ones."""
+    good, bad = f"Sim, com a luneta eu vi. {padding}", f"Futebol e bolo. {padding}"
     rows = [(f"Você viu a lua número {number}?", "test" if number % 5 == 0 else "train") for number in range(25)]
     pairs = [
         {"pair_id": str(number), "prompt": text, "chosen": good, "rejected": bad, "split": split}
@@ -122,9 +128,8 @@ def prepare(root: Path) -> None:
         return Outcome()
 
     for asset in ("dpo_dataset", "reward_dataset"):
-        keep(store.make(Plan(asset, [], {}), write).artifact, store)
-    keep(store.make(Plan("sft_dataset", [], {}), write_sft).artifact, store)
-    keep(make(root, "sft"), store)
+        store.set_current(store.make(Plan(asset, [], {}), write).artifact)
+    store.set_current(store.make(Plan("sft_dataset", [], {}), write_sft).artifact)
 
 
 def make(root: Path, name: StageName) -> Artifact:
@@ -144,10 +149,6 @@ def stage_of(name: StageName) -> Stage:
 
 def open_store(root: Path) -> ArtifactStore:
     return ArtifactStore(DataFolder(root), "tiny")
-
-
-def keep(artifact: Artifact, store: ArtifactStore) -> None:
-    store.set_current(artifact)
 
 
 def launch(command: list[str]) -> None:
