@@ -61,8 +61,8 @@ def measure(root: Path, name: StageName, steps: int) -> str:
         WholeCheckpoints._save_checkpoint = write  # type: ignore[method-assign]
     training = made.manifest.environment["seconds"]["train"]
     return (
-        f"{profile.name}, {name}: {len(spent)} checkpoints in {steps} steps took {sum(spent):.2f} s of {training:.1f} s "
-        f"of training, {sum(spent) / training:.2%} (one every {stage.settings.model_dump()['save_steps']} steps)"
+        f"{profile.name}, {name}: {len(spent)} checkpoints in {steps} steps took {sum(spent):.2f} s of the "
+        f"{training:.1f} s of training, {sum(spent) / training:.2%}"
     )
 
 
