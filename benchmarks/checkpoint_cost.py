@@ -40,7 +40,8 @@ def measure(root: Path, name: StageName, steps: int) -> str:
     crash_side.make_datasets(
         store, padding="A luneta mostrou montanhas na Lua, e quatro luas em torno de Júpiter. " * 3
     )
-    for upstream in ("base", *(["sft"] if name != "sft" else [])):
+    earlier: list[StageName] = ["base"] if name == "sft" else ["base", "sft"]
+    for upstream in earlier:
         stage = profile.stage(upstream, {} if upstream == "base" else {"max_steps": 1})
         inputs = {asset: store.current(asset) for asset in crash_side.INPUTS[upstream]}
         store.set_current(make_model(store, stage, inputs, crash_side.launch).artifact)

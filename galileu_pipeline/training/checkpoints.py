@@ -76,7 +76,8 @@ class WholeCheckpoints(Trainer):
             super()._save(output_dir, state_dict)
             return
         # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it, every time.
-        self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
+        folder = output_dir or str(self.args.output_dir)
+        self.model.save_pretrained(folder, state_dict=state_dict, save_embedding_layers=False)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self.state.global_step >= self.state.max_steps:
