@@ -11,6 +11,7 @@ Children are forked from this process, which has imported PyTorch and done nothi
 """
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="with --full-disk: only every so many writes")
     arguments = parser.parse_args()
     hush()
+    gc.freeze()  # no child need look through what was imported
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with tempfile.TemporaryDirectory(prefix="galileu-crash-") as folder:
         inputs = Path(folder) / "inputs"
