@@ -15,7 +15,7 @@ from galileu_pipeline.resources.trainer import TrainerResource
 
 profile = ProfileResource(name=active_profile_name())
 storage = StorageResource(profile=profile)
-launcher = SubprocessLauncher()
+launcher = SubprocessLauncher(patience_s=profile.settings.patience_s)
 automation = profile.settings.automation
 
 defs = dg.Definitions(

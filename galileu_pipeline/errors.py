@@ -26,6 +26,18 @@ class StageError(GalileuError):
     """A training stage ended without a usable result."""
 
 
+class OutOfMemoryError(StageError):
+    """The memory does not hold what a stage needs, however small its batches."""
+
+
+class StoppedError(StageError):
+    """A stage was told to stop, and did so in order."""
+
+
+class StorageError(GalileuError):
+    """A disk is full, or may not be written."""
+
+
 class InterruptedProcessError(StageError):
     """A process was killed, or could not reach what it needs for the moment."""
 

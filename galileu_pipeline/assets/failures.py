@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 
 import dagster as dg
 
+from galileu_pipeline.disk import disk_faults_explained
 from galileu_pipeline.errors import GalileuError
 
 MAX_RETRIES = 2
@@ -25,7 +26,8 @@ def explained(asset: Callable[Params, Result]) -> Callable[Params, Result]:
     @functools.wraps(asset)
     def run(*args: Params.args, **kwargs: Params.kwargs) -> Result:
         try:
-            return asset(*args, **kwargs)
+            with disk_faults_explained():
+                return asset(*args, **kwargs)
         except GalileuError as error:
             if error.transient:
                 raise dg.RetryRequested(MAX_RETRIES, RETRY_DELAY_S) from dg.Failure(str(error))

@@ -21,13 +21,15 @@ from galileu_pipeline.cli import (  # noqa: F401 (their commands register themse
     suspects,
 )
 from galileu_pipeline.cli.console import app, err, out
+from galileu_pipeline.disk import disk_faults_explained
 from galileu_pipeline.errors import GalileuError
 
 
 def main() -> None:
     """The console script: expected errors become one line and an exit code."""
     try:
-        app()
+        with disk_faults_explained():
+            app()
     except GalileuError as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)

@@ -4,7 +4,6 @@ No module of this package imports at its top what one command alone needs: each 
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +12,8 @@ import typer
 from rich.console import Console
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.profiles.names import active_profile_name, profile_file
+from galileu_pipeline.supervision import supervise
 
 if TYPE_CHECKING:
     from galileu_pipeline.lineage.artifacts import ArtifactStore
@@ -63,8 +62,7 @@ def tell(line: str) -> None:
 
 def run_here(command: list[str]) -> None:
     """Launches a process that trains or evaluates; what it prints goes to stderr."""
-    if (code := subprocess.run(command, stdout=sys.stderr, check=False).returncode) != 0:
-        raise GalileuError(f"The process ended with code {code}; what it printed says why.")
+    supervise(command, active_profile().patience_s, stdout=sys.stderr)
 
 
 def print_json(value: Any) -> None:

@@ -141,6 +141,9 @@ class ArtifactStore:
         with self.lock(plan.id):
             self._sweep(home, plan.id)
             if not force and (found := self.find(plan.id)):
+                if scratch is not None:  # whoever published it was killed before this
+                    shutil.rmtree(scratch, ignore_errors=True)
+                    self.forget_making(plan.id)
                 return Made(found, reused=True)
             intention = _Intention(inputs=[artifact.id for artifact in plan.inputs])
             replace_file(self._intention(plan.id), intention.model_dump_json())
@@ -321,25 +324,46 @@ class ArtifactStore:
         if target.exists():
             replaced = hidden_name(target)
             target.rename(replaced)
-            staging.rename(target)
-            shutil.rmtree(replaced)
+            try:
+                staging.rename(target)
+            except OSError:
+                replaced.rename(target)
+                raise
+            shutil.rmtree(replaced, ignore_errors=True)
         else:
             staging.rename(target)
         sync(target.parent)
 
     @staticmethod
     def _sweep(home: Path, artifact_id: str) -> None:
-        """Remove what a killed process left of this artifact. The caller holds its lock, so nobody is writing it."""
-        for rubbish in home.glob(f".{artifact_id}.*.partial"):
-            shutil.rmtree(rubbish)
+        """Remove what a killed process left of this artifact. The caller holds its lock, so nobody is writing it.
+
+        What was about to take its place, or had just been taken out of it, is whole, and goes there.
+        """
         target = home / artifact_id
         if target.is_dir() and not (target / MANIFEST_NAME).is_file():
             shutil.rmtree(target)
+        left = list(home.glob(f".{artifact_id}.*.partial"))
+        if not target.exists() and (whole := [path for path in left if _is_whole(path)]):
+            newest = max(whole, key=lambda path: read_artifact(path).manifest.created_at)
+            newest.rename(target)
+            left.remove(newest)
+        for rubbish in left:
+            shutil.rmtree(rubbish)
 
 
 def hidden_name(path: Path) -> Path:
     """A name beside `path` for what is not whole, or no longer: `.<name>.<8 hex>.partial`."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _is_whole(folder: Path) -> bool:
+    """It has a manifest, and the files that this names."""
+    try:
+        manifest = read_artifact(folder).manifest
+    except (GalileuError, OSError):
+        return False
+    return {name: digest for name, digest in folder_digests(folder).items() if name != MANIFEST_NAME} == manifest.files
 
 
 def _asset_of(artifact_id: str) -> str:

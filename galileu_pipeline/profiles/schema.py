@@ -48,6 +48,9 @@ class Profile(Settings):
     promotion: PromotionSettings = PromotionSettings()
     automation: AutomationSettings = AutomationSettings()
     resources: dict[str, Resources] = Field(description="by model asset")
+    patience_s: float = Field(
+        3600.0, gt=0, description="seconds without progress after which a process of training counts as hung"
+    )
 
     def stage(self, name: StageName, overrides: Mapping[str, Any]) -> Stage:
         """The training stage of that name, with `overrides` over the profile's settings.

@@ -1,33 +1,29 @@
 """Where the processes of training and evaluation run."""
 
-import re
+import os
 
 import dagster as dg
-from dagster._core.errors import DagsterPipesExecutionError
 
-from galileu_pipeline.errors import InterruptedProcessError
 from galileu_pipeline.process import Launch
-
-_KILLED = re.compile(r"code -(\d+)")  # all that Dagster tells of how a process ended
+from galileu_pipeline.supervision import supervise
 
 
 class SubprocessLauncher(dg.ConfigurableResource):
     """Each is a process on this machine; its progress comes back through Dagster Pipes."""
 
+    patience_s: float = 3600.0
+
     def launch(self, context: dg.AssetExecutionContext) -> Launch:
-        """A function that runs a command to its end, streaming its messages to the event log."""
-        client = dg.PipesSubprocessClient()
+        """A function that runs a command to its end, streaming its messages to the event log; see `supervise`.
+
+        When the run is terminated, so is the command, in order.
+        """
 
         def run(command: list[str]) -> None:
-            """Raises InterruptedProcessError if the process is killed."""
-            try:
-                client.run(context=context, command=command).get_results(implicit_materializations=False)
-            except DagsterPipesExecutionError as error:
-                if (signal := _KILLED.search(str(error))) is None:
-                    raise
-                raise InterruptedProcessError(
-                    f"The process was killed by signal {signal[1]}; the system does that to whoever takes too much "
-                    "memory. It goes on from its last checkpoint; if it happens again, lower batch_size."
-                ) from error
+            with dg.open_pipes_session(
+                context, dg.PipesTempFileContextInjector(), dg.PipesTempFileMessageReader()
+            ) as session:
+                supervise(command, self.patience_s, environment={**os.environ, **session.get_bootstrap_env_vars()})
+            session.get_results(implicit_materializations=False)
 
         return run

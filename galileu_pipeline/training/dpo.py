@@ -10,16 +10,19 @@ from trl import DPOConfig, DPOTrainer
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy
 from galileu_pipeline.training.backbone import load_policy
+from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.examples import EncodedRow, preference
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
+from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import DpoSettings
 
 
-class EncodedDPOTrainer(DPOTrainer):
-    """TRL's DPOTrainer on pairs that are token ids already.
+class EncodedDPOTrainer(WholeCheckpoints, EvenExamples, DPOTrainer):
+    """TRL's, with checkpoints that are whole or not there, and steps that do not depend on how they are split.
 
-    It has no way of its own to be given these (1.16), and its encoding lets texts become control tokens.
+    It is given pairs that are token ids already. TRL (1.16) has no way for that, and its own encoding lets texts become
+    control tokens.
     """
 
     def _prepare_dataset(self, dataset: Dataset, *args: Any, **kwargs: Any) -> Dataset:

@@ -12,7 +12,7 @@ from galileu_pipeline.lineage.digests import code_digest, files_digest, folder_d
 from galileu_pipeline.process import Launch
 from galileu_pipeline.profiles.schema import Profile
 from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, Settings
-from galileu_pipeline.training.stages import Stage, write_model
+from galileu_pipeline.training.stages import Stage, micro_batch_of, write_model
 
 
 class Reproduction(BaseModel):
@@ -44,7 +44,7 @@ def reproduce(store: ArtifactStore, model: Artifact, launch: Launch) -> Reproduc
     with TemporaryDirectory(prefix="galileu-reproduce-") as folder:
         output, checkpoints = Path(folder) / "output", Path(folder) / "checkpoints"
         output.mkdir()
-        write_model(stage, inputs, output, checkpoints, launch)
+        write_model(stage, inputs, output, checkpoints, launch, micro_batch=micro_batch_of(model))
         files = folder_digests(output)
     names = sorted(files.keys() | manifest.files.keys())
     return Reproduction(

@@ -10,11 +10,17 @@ from trl import RewardConfig, RewardTrainer
 
 from galileu_pipeline.evaluation.statistics import preference_accuracy, rank_correlation
 from galileu_pipeline.training.backbone import load_reward_model
+from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.encoding import EncodedAnswer
 from galileu_pipeline.training.examples import EncodedRow, completion, encode_examples, whole_preference
+from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe, read_split
 from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline.training.settings import RewardSettings
+
+
+class _Trainer(WholeCheckpoints, EvenExamples, RewardTrainer):
+    """TRL's, with checkpoints that are whole or not there, and steps that do not depend on how they are split."""
 
 
 class RewardRecipe(Recipe[RewardSettings]):
@@ -33,7 +39,7 @@ class RewardRecipe(Recipe[RewardSettings]):
         args = RewardConfig(
             **common.pop("args"), center_rewards_coefficient=self.settings.center_rewards_coefficient or None
         )
-        return RewardTrainer(model, args=args, processing_class=tokenizer, **common)
+        return _Trainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         self._untrained = self._pair_rewards(trainer.model, tokenizer, test)

@@ -16,13 +16,15 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
 
 from galileu_pipeline.errors import StageError
-from galileu_pipeline.process import Report
+from galileu_pipeline.process import Report, beat
+from galileu_pipeline.training.attempts import count_resume, until_done
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
-from galileu_pipeline.training.checkpoints import KEPT, SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.checkpoints import KEPT, last_checkpoint
 from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
-from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
+from galileu_pipeline.training.settings import MicroBatch, StageResult, StageSpec, TrainerSettings
+from galileu_pipeline.training.stopping import StopRequest
 
 LOG_NAME = "training_log.jsonl"
 SAMPLES_NAME = "samples.json"
@@ -105,8 +107,22 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
 
     Raises:
         StageError: too few examples are short enough, or the loss left the finite numbers.
+        OutOfMemoryError: not even one example at a time fits.
+        StoppedError: a signal came; what was learnt is saved.
     """
+    settings = recipe_type.settings_type.model_validate(spec.settings)
+    asked = MicroBatch(
+        size=settings.batch_size,
+        accumulation=settings.gradient_accumulation_steps,
+        eval_size=settings.eval_batch_size,
+        devices=device_names(),
+    )
+    stop = StopRequest(spec.stage)
+    with stop.listening():
+        return until_done(spec, asked, lambda spec: _train(recipe_type, spec, report, stop), report)
 
+
+def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop: StopRequest) -> StageResult:
     clock = StopWatch()
 
     # Seed. Before the model, since a fresh adapter is random.
@@ -120,6 +136,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     report(f"{spec.stage}: loading {spec.base_id}")
     tokenizer = load_tokenizer(spec.base)
     model = recipe.load_model(tokenizer)
+    model.get_input_embeddings().register_forward_pre_hook(lambda *_: beat())  # wherever the model is at work
 
     # Data
     data = recipe.examples(tokenizer, read_split(spec.dataset, "train"))
@@ -132,7 +149,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     shown = test["prompt"][: spec.samples.prompts if recipe.talks else 0]
 
     # Trainer
-    checkpoint = last_checkpoint(spec.checkpoints)
+    checkpoint = last_checkpoint(spec.checkpoints, report)
     exact = {name: parameter.data for name, parameter in model.named_parameters() if parameter.requires_grad}
     trainer = recipe.make_trainer(
         model,
@@ -141,7 +158,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
             "args": recipe.arguments(),
             "train_dataset": data.rows,
             "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
-            "callbacks": [ProgressCallback(report, spec.stage), SealCheckpoints()],
+            "callbacks": [ProgressCallback(report, spec.stage), stop],
         },
     )
     _restore(model, exact)
@@ -153,6 +170,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
     clock.lap("evaluate")
     if checkpoint:
         report(f"{spec.stage}: going on from {checkpoint.name} of a run that did not end")
+        count_resume(spec.checkpoints)
     outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     clock.lap("train")
     _require_finite(trainer.state.log_history, spec.stage)

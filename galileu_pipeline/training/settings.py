@@ -96,15 +96,6 @@ class TrainerSettings(Settings):
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
     save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
 
-    @model_validator(mode="after")
-    def _checkpoints_at_points_of_the_curves(self) -> Self:
-        # Between two points the trainer holds sums that a checkpoint does not keep.
-        if self.save_steps % self.logging_steps:
-            raise ValueError(
-                f"save_steps ({self.save_steps}) must be a multiple of logging_steps ({self.logging_steps})"
-            )
-        return self
-
 
 class SftSettings(TrainerSettings):
     """Supervised fine-tuning on well-rated answers; the loss is on the answer only."""
@@ -209,6 +200,15 @@ class SampleSettings(Settings):
     max_new_tokens: int = Field(64, ge=1)
 
 
+class MicroBatch(Settings):
+    """How the examples of a step are split, where the settings asked for more than the memory holds."""
+
+    size: int = Field(ge=1, description="examples a device and forward pass")
+    accumulation: int = Field(ge=1, description="forward passes an optimizer step")
+    eval_size: int = Field(ge=1, description="examples a device and forward pass in evaluation")
+    devices: list[str] = Field(description="the accelerators whose memory that is")
+
+
 class StageSpec(Settings):
     """All that a stage's process is told: `spec.json`. Paths are absolute; nothing else comes from outside."""
 
@@ -225,6 +225,7 @@ class StageSpec(Settings):
     reward: Path | None = Field(None, description="folder of the reward model's adapter; of use to stage `ppo` alone")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
     dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
+    micro_batch: MicroBatch | None = Field(None, description="what an earlier run of the same plan came down to")
 
 
 class StageResult(Settings):

@@ -9,11 +9,16 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from trl import SFTConfig, SFTTrainer
 
 from galileu_pipeline.training.backbone import load_policy
+from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.encoding import EncodedAnswer
 from galileu_pipeline.training.examples import IGNORED_LABEL, EncodedRow, completion
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.scoring import answer_logprobs
 from galileu_pipeline.training.settings import SftSettings
+
+
+class _Trainer(WholeCheckpoints, SFTTrainer):
+    """TRL's, with checkpoints that are whole or not there."""
 
 
 class SftRecipe(Recipe[SftSettings]):
@@ -29,7 +34,7 @@ class SftRecipe(Recipe[SftSettings]):
 
     def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
         args = SFTConfig(**common.pop("args"), packing=False)
-        return SFTTrainer(model, args=args, processing_class=tokenizer, **common)
+        return _Trainer(model, args=args, processing_class=tokenizer, **common)
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         # A fresh LoRA adds nothing, so this is the base model.

@@ -10,12 +10,12 @@ from typing import Any
 
 from galileu_pipeline.errors import MissingArtifactError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
-from galileu_pipeline.lineage.digests import code_digest
 from galileu_pipeline.lineage.manifest import RunInfo
 from galileu_pipeline.process import Launch, run_process
 from galileu_pipeline.training.model_card import model_card
 from galileu_pipeline.training.settings import (
     LoraSettings,
+    MicroBatch,
     Resources,
     SampleSettings,
     Settings,
@@ -50,7 +50,13 @@ class Stage:
             }
         return Plan(self.asset, list(inputs.values()), config, self.seed)
 
-    def spec(self, inputs: Mapping[str, Artifact], output: Path, checkpoints: Path) -> StageSpec:
+    def spec(
+        self,
+        inputs: Mapping[str, Artifact],
+        output: Path,
+        checkpoints: Path,
+        micro_batch: MicroBatch | None = None,
+    ) -> StageSpec:
         """What the stage's process is told."""
         paths = {name: artifact.path for name, artifact in inputs.items()}
         return StageSpec(
@@ -67,6 +73,7 @@ class Stage:
             reward=paths.get("reward_model"),
             dataset=next((path for name, path in paths.items() if name.endswith("_dataset")), Path()),
             checkpoints=checkpoints,
+            micro_batch=micro_batch,
         )
 
 
@@ -93,20 +100,34 @@ def make_model(
     scratch = store.data.checkpoints(plan.id)
 
     def write(staging: Path) -> Outcome:
-        result = write_model(stage, inputs, staging, scratch / code_digest()[:12], launch)
+        earlier = store.find(plan.id)
+        known = micro_batch_of(earlier) if earlier else None
+        result = write_model(stage, inputs, staging, scratch, launch, micro_batch=known)
         return Outcome(metrics=result.metrics, environment=result.environment, resumed_from=result.resumed_from)
 
     return store.make(plan, write, run=run, force=force, scratch=scratch)
 
 
 def write_model(
-    stage: Stage, inputs: Mapping[str, Artifact], output: Path, checkpoints: Path, launch: Launch
+    stage: Stage,
+    inputs: Mapping[str, Artifact],
+    output: Path,
+    checkpoints: Path,
+    launch: Launch,
+    *,
+    micro_batch: MicroBatch | None = None,
 ) -> StageResult:
     """Train `stage` on `inputs` in a process of its own, and leave all the model's files in `output`."""
-    spec = stage.spec(inputs, output, checkpoints)
+    spec = stage.spec(inputs, output, checkpoints, micro_batch)
     result = run_process(["galileu_pipeline.training", stage.name], spec, StageResult, launch)
     (output / "README.md").write_text(model_card(stage.plan(inputs), result.metrics), encoding="utf-8")
     return result
+
+
+def micro_batch_of(model: Artifact) -> MicroBatch | None:
+    """What its training came down to where the settings asked for more than the memory held."""
+    recorded = model.manifest.environment.get("micro_batch")
+    return MicroBatch.model_validate(recorded) if recorded else None
 
 
 def _require_same_base(inputs: Mapping[str, Artifact]) -> None:

@@ -11,7 +11,15 @@ import pytest
 
 from galileu_pipeline.assets import failures
 from galileu_pipeline.automation.notifications import cause, failed_runs, notify
-from galileu_pipeline.errors import GalileuError, InputError, WarehouseBusyError
+from galileu_pipeline.errors import (
+    GalileuError,
+    InputError,
+    InterruptedProcessError,
+    OutOfMemoryError,
+    StoppedError,
+    StorageError,
+    WarehouseBusyError,
+)
 
 
 def materialize(error: Exception, monkeypatch: pytest.MonkeyPatch) -> tuple[dg.ExecuteInProcessResult, list[str]]:
@@ -128,3 +136,32 @@ def test_the_webhooks_address_stays_a_secret(webhook: str) -> None:
     for failure in (refused, unreached):
         assert "secret-path" not in str(failure.value)
         assert failure.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(28, "galileu prune"), (30, "writable"), (13, "writable"), (5, "dmesg")]
+)
+def test_a_disk_that_takes_nothing_fails_once_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    outcome, tries = materialize(OSError(number, "as the library has it", "/data/models"), monkeypatch)
+    assert not outcome.success
+    assert len(tries) == 1
+    (event,) = [event for event in outcome.all_events if event.is_step_failure]
+    assert remedy in cause(event)
+    assert "/data/models" in cause(event)
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (InterruptedProcessError("killed"), 3),
+        (OutOfMemoryError("too large"), 1),
+        (StoppedError("stopped"), 1),
+        (StorageError("full"), 1),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, tries: int
+) -> None:
+    assert len(materialize(error, monkeypatch)[1]) == tries

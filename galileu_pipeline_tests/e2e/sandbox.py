@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from galileu_pipeline.environment import DEFAULTS
 from galileu_pipeline_tests.e2e.network import NetworkGuard
@@ -55,14 +56,14 @@ class Sandbox:
         """`script` in a shell that has sourced env.sh."""
         return self.run("sh", "-c", f". ./env.sh && {script}", **extra)
 
-    def start(self, script: str) -> subprocess.Popen[bytes]:
+    def start(self, script: str, output: int | IO[bytes] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """`script` in a shell that has sourced env.sh, as the leader of a process group; it is not waited for."""
         return subprocess.Popen(
             ["sh", "-c", f". ./env.sh && {script}"],
             cwd=ROOT,
             env={**INHERITED, **self.environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -272,6 +273,32 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(demonstrated: Sandbox) ->
     assert whole.files["adapter_model.safetensors"] == resumed.files["adapter_model.safetensors"]
     assert whole.metrics == resumed.metrics
     assert not list((demonstrated.data / "checkpoints").rglob("checkpoint-*"))
+
+
+def test_a_terminated_run_saves_its_step_and_the_next_one_goes_on(demonstrated: Sandbox, tmp_path: Path) -> None:
+    """SIGTERM to the command alone, as Kubernetes and Slurm send it to the process in front."""
+    box = make_sandbox(tmp_path)
+    shutil.copytree(demonstrated.data, box.data)
+    overrides = {"save_steps": 4, "epochs": 6, "eval_steps": 1000}
+    config = json.dumps({"ops": {"sft_model": {"config": {"overrides": overrides}}}})
+    command = f"exec dagster asset materialize --select sft_model --config-json '{config}'"
+    log = tmp_path / "terminated.log"
+    with log.open("wb") as output:
+        told = box.start(command, output)
+        try:
+            wait_for_checkpoint(box, told)
+            told.terminate()
+            assert told.wait(TIMEOUT_S) != 0
+        finally:
+            told.kill()
+    said = re.search(r"saved step (\d+) of .*Materialize sft_model again", log.read_text())
+    assert said is not None
+
+    done = box.shell(command)
+    assert done.returncode == 0, done.stderr
+    manifest = current(box)["sft_model"].manifest
+    assert manifest.resumed_from == f"checkpoint-{said[1]}"
+    assert manifest.environment["resumes"] == 1
 
 
 def wait_for_checkpoint(box: Sandbox, process: subprocess.Popen[bytes]) -> None:

@@ -159,3 +159,54 @@ def test_the_digest_changes_exactly_when_a_file_does(one: dict[str, str], other:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3)))
 def test_json_digest_survives_a_round_trip(value: object) -> None:
     assert json_digest(json.loads(json.dumps(value))) == json_digest(value)
+
+
+@pytest.mark.parametrize("killed_after", ["its manifest", "the old one went"])
+def test_a_publication_that_was_killed_is_finished(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, killed_after: str
+) -> None:
+    plan = Plan("dpo_dataset", [], {})
+    if killed_after == "the old one went":
+        store.make(plan, write_text("old"))
+
+    def killed(staging: Path, target: Path) -> None:
+        if target.exists():
+            target.rename(target.with_name(f".{target.name}.0badcafe.partial"))
+        staging.rename(staging.with_name(f".{target.name}.feedf00d.partial"))  # or it would be cleaned away
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ArtifactStore, "_publish", staticmethod(killed))
+    with pytest.raises(KeyboardInterrupt):
+        store.make(plan, write_text("new"), force=True)
+    monkeypatch.undo()
+    assert store.find(plan.id) is None
+    made = store.make(plan, write_text("never written"))
+    assert made.reused
+    assert verify(store, made.artifact.id) == []
+    assert not list(store.data.root.rglob("*.partial"))
+
+
+def test_a_publication_that_fails_leaves_the_old_one(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan("dpo_dataset", [], {})
+    before = store.make(plan, write_text("old")).artifact
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).name == plan.id and (path / "sub" / "file.txt").read_text() == "new":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.make(plan, write_text("new"), force=True)
+    assert store.load(plan.id).manifest == before.manifest
+    assert verify(store, plan.id) == []
+
+
+def test_what_served_a_making_that_was_killed_after_its_publication_goes_with_the_next(store: ArtifactStore) -> None:
+    plan = Plan("dpo_dataset", [], {})
+    store.make(plan, write_text("x"))
+    scratch = store.data.checkpoints(plan.id)
+    scratch.mkdir(parents=True)
+    assert store.make(plan, write_text("x"), scratch=scratch).reused
+    assert not scratch.exists()

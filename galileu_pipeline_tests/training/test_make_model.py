@@ -11,7 +11,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome,
 from galileu_pipeline.lineage.verification import verify
 from galileu_pipeline.process import ERROR_NAME, Complaint
 from galileu_pipeline.profiles.schema import load_profile
-from galileu_pipeline.training.settings import StageSpec
+from galileu_pipeline.training.settings import MicroBatch, StageSpec
 from galileu_pipeline.training.stages import make_model
 
 
@@ -66,6 +66,26 @@ def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
         pairs.path,
     )
     assert spec.settings["beta"] == 0.7
+
+
+def test_the_next_run_of_a_plan_starts_with_the_micro_batch_that_the_last_one_came_down_to(
+    store: ArtifactStore,
+) -> None:
+    base = upstream(store, "base_model")
+    inputs = {"base_model": base, "sft_dataset": upstream(store, "sft_dataset")}
+    stage = load_profile("tiny").stage("sft", {})
+    used = MicroBatch(size=2, accumulation=8, eval_size=4, devices=["NVIDIA H100"])
+    made = store.make(stage.plan(inputs), lambda folder: Outcome(environment={"micro_batch": used.model_dump()}))
+    seen: list[StageSpec] = []
+
+    def launch(command: list[str]) -> None:
+        seen.append(spec_of(command))
+        raise RuntimeError("stop here")
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        make_model(store, stage, inputs, launch, force=True)
+    assert [spec.micro_batch for spec in seen] == [used]
+    assert verify(store, made.artifact.id) == []
 
 
 def test_the_message_of_a_failed_stage_reaches_the_user_and_nothing_is_published(store: ArtifactStore) -> None:

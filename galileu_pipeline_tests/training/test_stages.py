@@ -1,7 +1,9 @@
 """Trained stages, in this process, on data a child could learn."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,18 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, Trainer
 
+from galileu_pipeline.errors import OutOfMemoryError, StoppedError
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside, load_tokenizer
-from galileu_pipeline.training.checkpoints import SealCheckpoints, last_checkpoint
+from galileu_pipeline.training.checkpoints import last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.encoding import encode_answer
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.ppo.recipe import PpoRecipe
+from galileu_pipeline.training.ppo.trainer import PPOTrainer
+from galileu_pipeline.training.progress import ProgressCallback
 from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.scoring import answer_rewards
@@ -60,6 +65,7 @@ def run(
     resources: Resources | None = None,
     reward: Path | None = None,
     checkpoints: Path | None = None,
+    dropout: float = 0.0,
     **settings: object,
 ) -> StageResult:
     output.mkdir(parents=True)
@@ -70,7 +76,7 @@ def run(
             "output": output,
             "checkpoints": checkpoints or output.with_name(f"{output.name}-checkpoints"),
             "settings": {"learning_rate": 0.01, "epochs": 6, "batch_size": 10, "max_length": 128, **settings},
-            "lora": LoraSettings(r=8, alpha=16),
+            "lora": LoraSettings(r=8, alpha=16, dropout=dropout),
             "samples": SampleSettings(prompts=1, max_new_tokens=4),
             "resources": resources or Resources(),
             "base": base,
@@ -216,8 +222,9 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     data = dataset / ("examples" if recipe is SftRecipe else "pairs")
     settings: dict[str, Any] = {
         "epochs": 4,
-        "logging_steps": 1,
-        "save_steps": 2,
+        "dropout": 0.1,
+        "logging_steps": 4,
+        "save_steps": 3,  # between two points of the curves
         **(PPO if recipe is PpoRecipe else {}),
     }
     adapter = None if recipe is SftRecipe else sft[0]
@@ -230,15 +237,15 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     whole = start("whole")
     shutil.rmtree(tmp_path / "kept")
 
-    def crash(self: SealCheckpoints, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def crash(self: ProgressCallback, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step > 6:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(SealCheckpoints, "on_step_begin", crash)
+    monkeypatch.setattr(ProgressCallback, "on_step_begin", crash)
     with pytest.raises(KeyboardInterrupt):
         start("killed")
     monkeypatch.undo()
-    last = last_checkpoint(tmp_path / "kept")
+    last = last_checkpoint(tmp_path / "kept", say_nothing)
     assert last is not None
     torn = tmp_path / "kept" / "checkpoint-999"  # as a kill in the middle of writing one leaves it
     torn.mkdir()
@@ -249,6 +256,110 @@ def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     assert resumed.metrics == whole.metrics
     for file in ("adapter_model.safetensors", "training_log.jsonl", "samples.json"):
         assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("recipe", [SftRecipe, DpoRecipe])
+def test_a_stage_that_is_told_to_stop_saves_its_step(
+    tiny_base: Path,
+    dataset: Path,
+    sft: tuple[Path, StageResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: type[Recipe[Any]],
+) -> None:
+    data = dataset / ("examples" if recipe is SftRecipe else "pairs")
+
+    def start(name: str) -> StageResult:
+        return run(
+            *(recipe, tiny_base, data, tmp_path / name, None if recipe is SftRecipe else sft[0]),
+            checkpoints=tmp_path / "kept",
+            epochs=2,
+            dropout=0.1,
+        )
+
+    whole = start("whole")
+    shutil.rmtree(tmp_path / "kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(ProgressCallback, "on_step_begin", _signal_at(2))
+        with pytest.raises(StoppedError, match=r"saved step 3 of 6\. Materialize (sft|dpo)_model again"):
+            start("stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(StoppedError, match="was told to stop"):
+            start("stopped after training")
+    resumed = start("resumed")
+    assert resumed.resumed_from == "checkpoint-6"
+    assert resumed.environment["resumes"] == 2
+    assert resumed.metrics == whole.metrics
+    for file in ("adapter_model.safetensors", "training_log.jsonl"):
+        assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+
+
+def _signal_at(step: int) -> Any:
+    def send(self: ProgressCallback, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return send
+
+
+@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+def test_out_of_memory_goes_on_with_smaller_micro_batches(
+    tiny_base: Path,
+    dataset: Path,
+    sft: tuple[Path, StageResult],
+    reward: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: type[Recipe[Any]],
+) -> None:
+    data = dataset / ("examples" if recipe is SftRecipe else "pairs")
+    # The last step of an epoch has fewer examples, so that the halves of it are not alike.
+    settings = {"epochs": 2, "save_steps": 2, "logging_steps": 1, **(PPO if recipe is PpoRecipe else {})}
+    settings["batch_size"] = 15 if recipe is PpoRecipe else 12
+    saved = 4 if recipe is PpoRecipe else 2  # PPO counts iterations, of two optimizer steps each
+
+    def start(name: str, checkpoints: str = "kept", **known: Any) -> StageResult:
+        return run(
+            *(recipe, tiny_base, data, tmp_path / name, None if recipe is SftRecipe else sft[0]),
+            reward=reward,
+            checkpoints=tmp_path / checkpoints,
+            **{**settings, **known},
+        )
+
+    whole = start("whole", "other")
+    trained: list[int] = []
+
+    def step(self: Any, model: Any, inputs: Any, *arguments: Any) -> torch.Tensor:
+        if self.state.global_step >= saved and self.args.per_device_train_batch_size > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        trained.append(self.state.global_step)
+        return original(self, model, inputs, *arguments)
+
+    owner = PPOTrainer if recipe is PpoRecipe else Trainer
+    original = owner.training_step
+    monkeypatch.setattr(owner, "training_step", step)
+    result = start("halved")
+    assert result.resumed_from == f"checkpoint-{saved}"
+    assert trained.count(0) == trained.count(1) == 1  # the steps of the checkpoint were not done again
+    size, accumulation = (5, 3) if recipe is PpoRecipe else (3, 4)
+    used: Any = result.environment["micro_batch"]
+    assert (used["size"], used["accumulation"]) == (size, accumulation)
+    assert "micro_batch" not in whole.environment
+    ours = load_file(tmp_path / "halved" / "adapter_model.safetensors")
+    for name, weights in load_file(tmp_path / "whole" / "adapter_model.safetensors").items():
+        assert torch.allclose(weights, ours[name], rtol=1e-2, atol=2e-3), name
+
+
+def test_one_example_too_many_is_an_error_that_says_what_would_help(
+    tiny_base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")
+
+    monkeypatch.setattr(Trainer, "training_step", step)
+    with pytest.raises(OutOfMemoryError, match="gradient_checkpointing: true"):
+        run(SftRecipe, tiny_base, dataset / "examples", tmp_path / "out", batch_size=2, eval_batch_size=2)
 
 
 def test_the_same_spec_gives_the_same_bytes(

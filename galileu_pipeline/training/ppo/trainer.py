@@ -17,9 +17,11 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainerCallback
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from galileu_pipeline.errors import DivergedError
+from galileu_pipeline.files import sync
+from galileu_pipeline.training.checkpoints import WholeCheckpoints, step_of
 from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import Experience, Explorer, SampledAnswer
@@ -35,7 +37,7 @@ ANSWERS_NAME = "answers.jsonl"
 _VALUE_NAME, _STATE_NAME = "value_model.safetensors", "ppo_state.json"
 
 
-class PPOTrainer(Trainer):
+class PPOTrainer(WholeCheckpoints):
     """PPO (Schulman et al., 1707.06347) as it is done on language models (Ouyang et al., 2203.02155).
 
     Checkpoints, resuming, callbacks, logging, gradient accumulation, bf16 and several processes (DDP) are those of
@@ -403,7 +405,8 @@ class PPOTrainer(Trainer):
             if parameter.requires_grad and not torch.isfinite(parameter).all():
                 raise self._diverged(f"The weights of {name} are not finite.")
         super()._save_checkpoint(model, trial)
-        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+
+    def add_to_checkpoint(self, folder: Path) -> None:
         if self._rollout is not None and self.state.global_step % self.args.steps_per_rollout:
             self._rollout.save(folder / self._rollout_name)
         if self.args.should_save:
@@ -414,6 +417,8 @@ class PPOTrainer(Trainer):
                 "last_good_step": self._last_good_step,
             }
             (folder / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
+            if (answers := self._folder / ANSWERS_NAME).is_file():
+                sync(answers)  # whoever goes on from here adds to it
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, self.policy)
@@ -426,7 +431,7 @@ class PPOTrainer(Trainer):
         self._last_good_step = state["last_good_step"]
         rollout = folder / self._rollout_name
         self._rollout = Rollout.load(rollout, self.args.device) if rollout.is_file() else None
-        self._forget_answers_after(int(folder.name.rsplit("-", 1)[-1]))
+        self._forget_answers_after(step_of(folder))
 
     @property
     def _rollout_name(self) -> str:
@@ -446,7 +451,7 @@ class PPOTrainer(Trainer):
         folder = self._folder
         if self.is_world_process_zero():
             for checkpoint in sorted(folder.glob("checkpoint-*")):
-                step = int(checkpoint.name.rsplit("-", 1)[-1])
+                step = step_of(checkpoint)
                 if step > self._last_good_step:
                     checkpoint.rename(folder / f"diverged-{step}")
                 else:
