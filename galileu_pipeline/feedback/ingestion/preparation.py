@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 
@@ -63,10 +63,14 @@ class RowPreparer:
         columns["query_key"] = _replace(queries, keys)
         columns["repaired"] = pa.array(repaired)
         for name in PERSON_COLUMNS:
-            columns[name] = _map(columns[name], self.pseudonyms.of)
+            columns[name] = _map(columns[name], self._person)
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
         columns["masked"] = pa.array(counts, _MASKED)
         return pa.table(columns)
+
+    def _person(self, identifier: str) -> str | None:
+        named = known(identifier)
+        return self.pseudonyms.of(named) if named else None
 
     def _clean(self, texts: pa.StringArray) -> pa.StringArray:
         """The texts repaired. Arrow finds the few that need it."""
@@ -88,7 +92,7 @@ def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     return array.dictionary_encode()
 
 
-def _map(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.DictionaryArray:
+def _map(column: pa.ChunkedArray, change: Callable[[str], str | None]) -> pa.DictionaryArray:
     values = _dictionary(column)
     return _replace(values, [change(value) for value in values.dictionary.to_pylist()])
 
