@@ -164,7 +164,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 warehouse = Warehouse(Path(sys.argv[1]) / "x.duckdb")
 import_file(warehouse, Path(sys.argv[2]))
 with warehouse.open() as connection:
-    print(connection.execute("SELECT string_agg(occurred_at::VARCHAR, ' ' ORDER BY feedback_id) FROM feedback").fetchall()[0][0])
+    for (moment,) in connection.execute("SELECT occurred_at::VARCHAR FROM feedback ORDER BY feedback_id").fetchall():
+        print(moment)
     print(connection.execute("SELECT '2026-03-10T22:30:00Z'::TIMESTAMPTZ::TIMESTAMP::VARCHAR").fetchall()[0][0])
 """
 
@@ -180,7 +181,7 @@ def test_a_process_of_its_own_in_that_zone(machine: str, tmp_path: Path) -> None
         [sys.executable, "-c", SCRIPT, tmp_path, path], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [
-        "2026-03-10 22:30:00 2026-07-10 22:30:00 2025-11-24 16:00:00 2026-11-24 07:30:15",
+        *("2026-03-10 22:30:00", "2026-07-10 22:30:00", "2025-11-24 16:00:00", "2026-11-24 07:30:15"),
         "2026-03-10 22:30:00",
     ]
 

@@ -50,14 +50,14 @@ class Identities:
         contents, users, sessions = (rows[name].to_pylist() for name in ("content", "user_id", "session_id"))
         for row in odd:
             given = ids[row]
-            ids[row] = known(given) if given is not None else None
-            if ids[row] is None:
+            ids[row] = identity = known(given) if given is not None else None
+            if identity is None:
                 parts = (contents[row], users[row], sessions[row])
                 bases[row] = hashlib.sha256("|".join(part or "" for part in parts).encode()).hexdigest()
-            elif _ROUNDED_ID.fullmatch(ids[row]):
+            elif _ROUNDED_ID.fullmatch(identity):
                 faults[row] = (
                     Reason.INVALID_ID.value,
-                    f"feedback_id is {ids[row][:80]}, rounded by a spreadsheet; take the file as it was before",
+                    f"feedback_id is {identity[:80]}, rounded by a spreadsheet; take the file as it was before",
                 )
         self._reserve(bases.values())
         for row, base in bases.items():

@@ -9,6 +9,7 @@ import marshal
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +122,6 @@ def _blocks(
         first = source.first_position(connection, table, end)
 
 
-def _digest(value: object, key: bytes, size: int) -> bytes:
+def _digest(value: Any, key: bytes, size: int) -> bytes:
     # Version 2 of the format has no references, so that equal values are equal bytes.
     return hashlib.blake2b(marshal.dumps(value, 2), key=key, digest_size=size).digest()
