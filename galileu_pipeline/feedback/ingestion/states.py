@@ -10,6 +10,16 @@ import pyarrow.compute as pc
 from galileu_pipeline.feedback.ingestion.batches import Feed
 from galileu_pipeline.feedback.statements import sql
 
+_NONE_MET = pa.schema(
+    [
+        ("ordinal", pa.int64()),
+        ("kind", pa.string()),
+        ("feedback_id", pa.string()),
+        ("position", pa.int64()),
+        ("outcome", pa.string()),
+    ]
+).empty_table()
+
 
 @dataclass(frozen=True)
 class Met:
@@ -31,14 +41,19 @@ class States:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._here_rows = Feed(connection, "here_rows")
         self._met_rows = Feed(connection, "met_rows")
         self._leaving_rows = Feed(connection, "leaving_rows")
 
     def meet(self, source: str, *, in_place: bool) -> Met:
         """Compare the view `judged_rows` with what is here; `met_rows` shows the result from then on."""
-        parameters = {"source": source, "in_place": in_place}
-        met = Met(self._connection.sql(sql("ingestion/select_met"), params=parameters).to_arrow_table())
-        self._met_rows.put(met.rows)
+        here = self._connection.sql(sql("ingestion/select_here")).to_arrow_table()
+        met = Met(_NONE_MET)
+        if here.num_rows:
+            self._here_rows.put(here)
+            parameters = {"source": source, "in_place": in_place}
+            met = Met(self._connection.sql(sql("ingestion/select_met"), params=parameters).to_arrow_table())
+        self._met_rows.put(met.rows.cast(_NONE_MET.schema))
         return met
 
     def make_room(self, met: Met, source: str, ingestion: int, *, in_place: bool) -> None:

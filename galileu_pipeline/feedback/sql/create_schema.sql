@@ -89,31 +89,28 @@ CREATE TABLE IF NOT EXISTS feedback_history (
     ended_in    BIGINT  NOT NULL        -- the ingestion that found it so
 );
 
--- The one form of every stored row in which it is compared with a row that has its id. `subject` is what it is about,
--- `said` what it says besides what row_digest holds.
+-- What a row is about: an answer to a question, or two answers to it.
+CREATE OR REPLACE TEMP MACRO subject_of_vote(response_digest, query_key) AS concat_ws('|', response_digest, query_key);
+CREATE OR REPLACE TEMP MACRO subject_of_choice(one, other, query_key) AS
+    concat_ws('|', least(one, other), greatest(one, other), query_key);
+CREATE OR REPLACE TEMP MACRO subject_of_comparison(left_digest, right_digest, query_key) AS
+    concat_ws('|', left_digest, right_digest, query_key);
+-- As RowPreparer makes it.
+CREATE OR REPLACE TEMP MACRO digest_of_text(text) AS left(sha256(text), 32);
+
+-- Every stored row, with what it is about.
 CREATE OR REPLACE TEMP VIEW stored_rows AS
 SELECT
-    'vote'                                AS kind,
-    feedback_id,
-    source,
-    position,
-    ingestion,
-    occurred_at,
-    coalesce(user_id, session_id)         AS person,
-    row_digest,
-    concat_ws('|', response_digest, query_key) AS subject,
-    thumbs_up::VARCHAR                    AS said
+    'vote' AS kind, feedback_id, source, position, ingestion, subject_of_vote(response_digest, query_key) AS subject
 FROM feedback
 UNION ALL
 SELECT
-    'choice', feedback_id, source, position, ingestion, occurred_at, coalesce(user_id, session_id), row_digest,
-    concat_ws('|', least(chosen_digest, rejected_digest), greatest(chosen_digest, rejected_digest), query_key), reason
+    'choice', feedback_id, source, position, ingestion, subject_of_choice(chosen_digest, rejected_digest, query_key)
 FROM feedback_choices
 UNION ALL
 SELECT
-    'comparison', feedback_id, source, position, ingestion, occurred_at, coalesce(user_id, session_id), row_digest,
-    concat_ws('|', left(sha256(response_left), 32), left(sha256(response_right), 32), query_key),
-    concat_ws('|', model_left, model_right, reason)
+    'comparison', feedback_id, source, position, ingestion,
+    subject_of_comparison(digest_of_text(response_left), digest_of_text(response_right), query_key)
 FROM feedback_comparisons;
 
 -- Every preference of one answer to another, however it came: choices, and votes between two answers that decide. Of the
@@ -129,7 +126,7 @@ SELECT
     feedback_id, source, position, ingestion, occurred_at, session_id, user_id, query, query_key,
     CASE verdict WHEN 'left' THEN response_left ELSE response_right END AS chosen,
     CASE verdict WHEN 'left' THEN response_right ELSE response_left END AS rejected,
-    left(sha256(chosen), 32)   AS chosen_digest,
+    left(sha256(chosen), 32)   AS chosen_digest,    -- the view outlives the macros of a connection
     left(sha256(rejected), 32) AS rejected_digest,
     reason
 FROM feedback_comparisons

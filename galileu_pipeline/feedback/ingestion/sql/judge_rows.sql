@@ -17,14 +17,12 @@ SELECT
         ),
         32
     ) AS row_digest,
-    -- As in stored_rows.
     CASE kind
-        WHEN 'vote' THEN concat_ws('|', response_digest, query_key)
-        WHEN 'choice' THEN concat_ws(
-            '|', least(chosen_digest, rejected_digest), greatest(chosen_digest, rejected_digest), query_key
-        )
-        ELSE concat_ws('|', response_left_digest, response_right_digest, query_key)
+        WHEN 'vote' THEN subject_of_vote(response_digest, query_key)
+        WHEN 'choice' THEN subject_of_choice(chosen_digest, rejected_digest, query_key)
+        ELSE subject_of_comparison(response_left_digest, response_right_digest, query_key)
     END AS subject,
+    -- What it says besides that.
     CASE kind
         WHEN 'vote' THEN thumbs_up::VARCHAR
         WHEN 'choice' THEN reason
