@@ -6,7 +6,7 @@ Broken off at any moment, it goes on where it was when it is called again: what 
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.erasure import collected_rows, erase_collected, erase_ingested, ingested_rows
 from galileu_pipeline.feedback.ingestion.changes import record_import
 from galileu_pipeline.feedback.ingestion.ingestor import erased_row_digest
@@ -56,10 +56,11 @@ def erase(
         GalileuError: something is being made of this feedback at the moment, or a file cannot be read or is in use;
             what was done by then stays done, and another call goes on.
     """
-    if not user.strip():
-        raise InputError("Say whose feedback is to be erased: --user ID.")
+    named = known(user)
+    if named is None:
+        raise InputError("Say whose feedback is to be erased: --user ID. What names nobody is nobody's.")
     pseudonyms = Pseudonyms.of_folder(store.data)
-    person = pseudonyms.of(user)
+    person = pseudonyms.of(named)
     reach = find_reach(store, person)
     unfinished = Tombstones(store.data).unfinished(person)
     collected = collected_rows(store.data, pseudonyms, person) if store.data.feedback_db.exists() else {}

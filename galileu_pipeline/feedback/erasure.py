@@ -12,7 +12,7 @@ import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError
-from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES
 from galileu_pipeline.feedback.statements import sql
 
@@ -73,10 +73,15 @@ def _collected(data: DataFolder, pseudonyms: Pseudonyms) -> Iterator[sqlite3.Con
     try:
         with closing(sqlite3.connect(data.feedback_db, timeout=_BUSY_TIMEOUT_S)) as connection:
             # Files of older chatbots name people as they are; ours hold pseudonyms, which stay what they are.
+            connection.create_function("known", 1, _known, deterministic=True)
             connection.create_function("pseudonym", 1, lambda value: pseudonyms.of(str(value)), deterministic=True)
             yield connection
     except sqlite3.DatabaseError as error:
         raise InputError(f"{data.feedback_db}: {error}. Nothing was erased from it.") from error
+
+
+def _known(identifier: object) -> str | None:
+    return None if identifier is None else known(str(identifier))
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def _tables(connection: sqlite3.Connection) -> Iterator[_Table]:
     """The tables that have a column for people."""
     for table in TABLES:
         columns = {row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")')}
-        named = [f"nullif({name}, '')" for name in ("user_id", "session_id") if name in columns]
+        named = [f"known({name})" for name in ("user_id", "session_id") if name in columns]
         if named:
             person = f"coalesce({', '.join(named)}, NULL)"
             yield _Table(

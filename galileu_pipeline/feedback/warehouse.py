@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import WarehouseBusyError
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import staged
@@ -36,14 +37,7 @@ class Warehouse:
         """
         with (
             self._turn(),
-            duckdb.connect(
-                str(self.path),
-                config={
-                    "enable_external_access": "false",
-                    "lock_configuration": "true",
-                    "memory_limit": self.memory_limit,
-                },
-            ) as connection,
+            connect(str(self.path), external_access=False, locked=True, memory_limit=self.memory_limit) as connection,
         ):
             connection.begin()
             connection.execute(sql("create_schema"))
@@ -65,7 +59,7 @@ class Warehouse:
         with (
             self._turn(),
             staged(self.path) as copy,
-            duckdb.connect(config={"memory_limit": self.memory_limit}) as both,
+            connect(memory_limit=self.memory_limit) as both,
         ):
             both.execute(f"ATTACH '{_quoted(self.path)}' AS old")  # to write, so that its log is emptied
             both.execute(f"ATTACH '{_quoted(copy)}' AS new")

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.files import staged, sync
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
@@ -149,11 +149,11 @@ def _count(path: Path, person: str) -> int:
 
 def _without(path: Path, person: str) -> None:
     """Write a file anew without the person's rows."""
-    with duckdb.connect() as connection, staged(path) as temporary:
+    with connect() as connection, staged(path) as temporary:
         rows = connection.sql(lineage_sql("select_rows_without_person"), params={"file": str(path), "person": person})
         pq.write_table(rows.to_arrow_table(), temporary, compression="zstd")
 
 
 def _query(statement: str, parameters: Mapping[str, str]) -> list[tuple[int, ...]]:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         return connection.execute(lineage_sql(statement), parameters).fetchall()

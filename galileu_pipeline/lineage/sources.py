@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.lineage.artifacts import Artifact
 
@@ -187,7 +188,7 @@ def _connection(files: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
         GalileuError: one of them cannot be read.
     """
     try:
-        with duckdb.connect() as connection:
+        with connect() as connection:
             connection.execute("SET allowed_paths = $files", {"files": files})
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")

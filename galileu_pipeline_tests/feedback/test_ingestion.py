@@ -95,11 +95,11 @@ def test_only_new_rows_are_read(chatbot: ChatbotFile, warehouse: Warehouse) -> N
 
 def test_what_a_duplicate_is(chatbot: ChatbotFile, warehouse: Warehouse) -> None:
     untimed = {**GOOD, "timestamp": None}
-    chatbot.votes(GOOD, GOOD)  # one click, sent twice
-    chatbot.votes(untimed, untimed)  # may be two people
-    chatbot.votes({**GOOD, "feedback_id": "a"}, {**GOOD, "feedback_id": "a", "rating": 1})
+    chatbot.votes(GOOD, GOOD)  # without an id, these may be two people
+    chatbot.votes(untimed, untimed)
+    chatbot.votes({**GOOD, "feedback_id": "a"}, {**GOOD, "feedback_id": "a"})  # one click, sent twice
     report = ingest(warehouse, chatbot.path)
-    assert (report.accepted, report.duplicates) == (4, 2)
+    assert (report.accepted, report.duplicates) == (5, 1)
 
 
 def test_a_replaced_file_is_read_again_and_known_rows_are_duplicates(

@@ -46,3 +46,10 @@ def test_the_orchestrator_does_not_import_pytorch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_connections_to_duckdb_are_made_in_one_place() -> None:
+    """In UTC: see database.py."""
+    for path in PACKAGE.rglob("*.py"):
+        if path != PACKAGE / "database.py":
+            assert "duckdb.connect" not in path.read_text(encoding="utf-8"), path

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError
-from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.statements import sql
+from galileu_pipeline.feedback.times import is_plausible
 from galileu_pipeline.files import replace_file
 
 MAX_TEXT_CHARS = 100_000
@@ -86,7 +87,7 @@ class FeedbackCollector:
             thumbs_up: True up, False down.
             user_id: whoever voted; without it, the session counts as a person.
             feedback_id: made by the client; sending the same event again changes nothing.
-            timestamp: when it happened; now where it is None.
+            timestamp: when it happened, in UTC if it has no time zone; now where it is None.
 
         Returns:
             The event's id.
@@ -243,15 +244,18 @@ class FeedbackCollector:
         feedback_id: str | None,
         timestamp: datetime | None,
     ) -> Row:
-        moment = timestamp or datetime.now(UTC)
         return {
-            "timestamp": (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(),
-            "session_id": self._pseudonyms.of(session_id) if session_id else None,
-            "user_id": self._pseudonyms.of(user_id) if user_id else None,
+            "timestamp": (_moment(timestamp) if timestamp else datetime.now(UTC)).isoformat(),
+            "session_id": self._person(session_id),
+            "user_id": self._person(user_id),
             "query": _text("query", query),
             "metadata": _json(dict(metadata)) if metadata is not None else None,
             "feedback_id": _text("feedback_id", feedback_id) if feedback_id else str(uuid.uuid4()),
         }
+
+    def _person(self, identifier: str | None) -> str | None:
+        named = known(identifier) if identifier else None
+        return self._pseudonyms.of(named) if named else None
 
     @staticmethod
     def _preference(common: Row, chosen: str, rejected: str, reason: str | None) -> Row:
@@ -337,6 +341,13 @@ def _split(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _moment(timestamp: datetime) -> datetime:
+    moment = (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).astimezone(UTC)
+    if not is_plausible(moment):
+        raise InputError(f"timestamp is {timestamp}; nobody voted then. Leave it out if it is now.")
+    return moment
 
 
 def _text(name: str, value: str) -> str:

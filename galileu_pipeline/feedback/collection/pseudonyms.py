@@ -15,6 +15,47 @@ KEY_VARIABLE = "GALILEU_PSEUDONYM_KEY"
 _KEY_BYTES = 32
 _MIN_KEY_CHARS = 16
 _PSEUDONYM = re.compile(r"person-[0-9a-f]{24}")
+# What programs and spreadsheets write where there is no identifier, and names that all unknown people share.
+_NOBODY = frozenset(
+    {
+        "anonymous",
+        "anonymous-user",
+        "anonymous_user",
+        "anon",
+        "anônimo",
+        "anônima",
+        "anonimo",
+        "anonima",
+        "guest",
+        "visitor",
+        "visitante",
+        "convidado",
+        "convidada",
+        "nobody",
+        "ninguém",
+        "none",
+        "null",
+        "nil",
+        "nan",
+        "nat",
+        "undefined",
+        "unknown",
+        "desconhecido",
+        "desconhecida",
+        "n/a",
+        "#n/a",
+        "n.a.",
+        "na",
+        "<na>",
+        "-",
+        "--",
+        "–",
+        "—",
+        "?",
+        ".",
+    }
+)
+_WHOLE_NUMBER = re.compile(r"([0-9]+)[.,]0+")
 
 
 @dataclass(frozen=True)
@@ -49,12 +90,24 @@ class Pseudonyms:
         return cls(key)
 
     def of(self, identifier: str) -> str:
-        """`person-<24 hex digits>`; what is a pseudonym already stays as it is."""
+        """`person-<24 hex digits>`; what is a pseudonym already stays as it is. Give it what `known` has passed."""
         return identifier if _PSEUDONYM.fullmatch(identifier) else _hash(self.key, identifier)
 
     def secret(self, purpose: str) -> str:
         """A secret of its own for another purpose, in hex."""
         return hmac.digest(self.key, f"purpose:{purpose}".encode(), "sha256").hex()
+
+
+def known(identifier: str) -> str | None:
+    """An identifier as everybody would write it, or None where it says that there is none.
+
+    `7`, `7.0` and ` 7` are one: columns of numbers with a gap come out of spreadsheets and pandas as decimals.
+    """
+    bare = identifier.strip()
+    if not bare or bare.casefold() in _NOBODY:
+        return None
+    whole = _WHOLE_NUMBER.fullmatch(bare)
+    return whole.group(1) if whole else bare
 
 
 @lru_cache(maxsize=65_536)

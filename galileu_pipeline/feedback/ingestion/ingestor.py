@@ -8,30 +8,40 @@ import hashlib
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.ingestion.batches import Batch, Feed, layers, numbered, one_ahead
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
+from galileu_pipeline.feedback.ingestion.following import FollowedTable
+from galileu_pipeline.feedback.ingestion.identity import Identities, with_faults
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
 from galileu_pipeline.feedback.ingestion.quarantine import masked_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.sqlite_changes import compare, fresh_rows
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.states import States
 from galileu_pipeline.feedback.statements import sql
+from galileu_pipeline.feedback.times import EARLIEST, latest
 
 MAX_TEXT_CHARS = 100_000
 _ERASED = (Reason.ERASED.value, "erased at the request of whoever gave it; it is not taken again")
-_CHUNK_ROWS = 2_048
+_CONFLICT = (
+    Reason.ID_CONFLICT.value,
+    "feedback_id is here already, of another vote: other question, answer or person. Make the ids of the file differ",
+)
+_INSERTS = {"vote": "insert_votes", "choice": "insert_choices", "comparison": "insert_comparisons"}
 # In the order in which parse_rows.sql counts them.
 FIELDS = (
     "query",
@@ -66,7 +76,10 @@ _REFUSED_SCHEMA = pa.schema(
 
 
 class IngestionReport(BaseModel):
-    """What one ingestion did, in rows: rows = accepted + duplicates + those quarantined."""
+    """What one ingestion did, in rows: rows = accepted + duplicates + those quarantined.
+
+    Of the accepted ones `replaced` took the place of an older state; `gone` are rows that their source no longer has.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,6 +87,8 @@ class IngestionReport(BaseModel):
     accepted: int = 0
     duplicates: int = 0
     quarantined: dict[str, int] = {}
+    replaced: int = 0
+    gone: int = 0
 
     @property
     def refused(self) -> int:
@@ -85,52 +100,24 @@ class IngestionReport(BaseModel):
             accepted=self.accepted + other.accepted,
             duplicates=self.duplicates + other.duplicates,
             quarantined=dict(sorted((Counter(self.quarantined) + Counter(other.quarantined)).items())),
+            replaced=self.replaced + other.replaced,
+            gone=self.gone + other.gone,
         )
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """A batch on its way: `table` has the columns of parse_rows.sql; once prepared, its texts are fit to be judged."""
+class Refusals:
+    """Tells equal refused rows of one source from each other: by how many there were before."""
 
-    raw: RowBatch
-    table: pa.Table
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
 
-    def layers(self) -> Iterator[pa.Table]:
-        """The table in parts in none of which an identity stands twice: first occurrences, second ones, and so on."""
-        ids = self.table["feedback_id"].combine_chunks().dictionary_encode()
-        if len(ids.dictionary) == len(ids):
-            yield self.table
-            return
-        occurrence = np.empty(len(ids), dtype=np.int64)
-        seen: Counter[int] = Counter()
-        for row, identity in enumerate(ids.indices.to_pylist()):
-            occurrence[row] = seen[identity]
-            seen[identity] += 1
-        for layer in range(int(occurrence.max()) + 1):
-            yield self.table.filter(pa.array(occurrence == layer))
-
-
-class _Feed:
-    """A view in DuckDB of rows that change from batch to batch.
-
-    Registering a new view for each batch would keep all of them in memory: a transaction holds on to what it drops.
-    """
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
-        self._connection = connection
-        self._name = name
-        self._rows: pa.Table | None = None
-
-    def put(self, rows: pa.Table) -> None:
-        registered = self._rows is not None
-        # In chunks: DuckDB scans as many of them at a time as it has threads.
-        self._rows = pa.Table.from_batches(rows.to_batches(max_chunksize=_CHUNK_ROWS), schema=rows.schema)
-        if not registered:
-            self._connection.register(self._name, self)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        assert self._rows is not None
-        return self._rows.__arrow_c_stream__(requested_schema)
+    def numbered(self, refused: pa.Table) -> pa.Table:
+        digests = []
+        for digest in refused["row_digest"].to_pylist():
+            self._seen[digest] += 1
+            digests.append(digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}")
+        place = refused.column_names.index("row_digest")
+        return refused.set_column(place, "row_digest", pa.array(digests, pa.string()))
 
 
 class Ingestor:
@@ -145,23 +132,40 @@ class Ingestor:
         self._erased = erased
         self._masker = DocumentMasker(preparer.pseudonyms)
         self._secret = preparer.pseudonyms.secret("row identity")
-        self._prepared_rows = _Feed(connection, "prepared_rows")
-        self._raw_rows = _Feed(connection, "raw_rows")
-        self._refused_rows = _Feed(connection, "refused_rows")
-        self._retried_rows = _Feed(connection, "retried_rows")
+        self._prepared_rows = Feed(connection, "prepared_rows")
+        self._raw_rows = Feed(connection, "raw_rows")
+        self._refused_rows = Feed(connection, "refused_rows")
+        self._retried_rows = Feed(connection, "retried_rows")
+        self._states = States(connection)
 
     def sqlite(self, source: SqliteFeedback) -> IngestionReport:
-        """Every row that is new in the chatbot's file since the last time.
+        """Everything that is new or another in the chatbot's file since the last time.
 
-        A file that was replaced (its row at the last position is another one, or gone) is read again from its start;
-        rows seen before then count as duplicates.
+        Rows that were changed there stand as they are now, and those that were deleted no longer count; both stay in
+        the history. Of a file that was put in place of another nothing is taken for deleted.
         """
         report = IngestionReport()
         for table in TABLES:
-            name = f"{source.path.name}:{table.name}"
-            after = self._resume_position(source, table, name)
-            report += self._ingest(name, source.batches(table, after), {})
+            if source.has(table):
+                report += self._follow(source, table)
         return report
+
+    def _follow(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
+        name = f"{source.path.name}:{table.name}"
+        followed = FollowedTable(self.connection, name)
+        key = hashlib.sha256(self._secret.encode()).digest()
+        with source.snapshot(table) as snapshot:
+            changes = compare(source, snapshot, table, followed.blocks, key)
+            followed.begin(changes, self._next_ingestion())
+            report = self._ingest(
+                name, fresh_rows(source, snapshot, table, changes), {}, Identities(followed.taken), in_place=True
+            )
+        gone = followed.gone(report.replaced)
+        self._states.archive(gone, "gone", followed.ingestion)
+        if gone.num_rows and not report.rows:
+            self._record(followed.ingestion, name, (0, 0, 0, 0))
+        followed.end()
+        return report.model_copy(update={"gone": gone.num_rows})
 
     def file(self, file: FeedbackFile, mapping: Mapping[str, str]) -> IngestionReport:
         """Every row of the file; `mapping` gives, for fields that have another name there, that name.
@@ -173,7 +177,8 @@ class Ingestor:
         if unknown := sorted(set(mapping) - set(FIELDS)):
             raise InputError(f"There is no field {unknown[0]}; the fields are {', '.join(FIELDS)}.")
         # The SQLite reader renames by itself.
-        return self._ingest(file.path.name, file.batches(mapping), {} if file.format == Format.SQLITE else mapping)
+        renamed = {} if file.format == Format.SQLITE else mapping
+        return self._ingest(file.path.name, file.batches(mapping), renamed, Identities())
 
     def retry_quarantine(self) -> IngestionReport:
         """Judge the rows in quarantine again; those that pass now leave it. Rows that were not kept whole stay."""
@@ -188,10 +193,10 @@ class Ingestor:
             self._retried_rows.put(retried)
             number, accepted, released = self._next_ingestion(), 0, 0
             reasons: Counter[str] = Counter()
+            identities = Identities()
             for prepared in self._prepared([batch], {}):
-                for layer in prepared.layers():
-                    self._judge(layer)
-                    accepted += self._insert(source, number)
+                for layer in layers(self._identified(prepared, identities)):
+                    accepted += self._store(layer, source, number)[0]
                     released += _count(self.connection, "release_quarantine", {})
                     reasons += self._faults()
             self._record(number, source, (0, accepted, -released, released - accepted))
@@ -200,56 +205,61 @@ class Ingestor:
             )
         return total
 
-    def _ingest(self, source: str, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> IngestionReport:
+    def _ingest(
+        self,
+        source: str,
+        batches: Iterable[RowBatch],
+        mapping: Mapping[str, str],
+        identities: Identities,
+        *,
+        in_place: bool = False,
+    ) -> IngestionReport:
         number, now = self._next_ingestion(), datetime.now(UTC).replace(tzinfo=None)
-        report, last = IngestionReport(), None
+        report, refusals = IngestionReport(), Refusals()
         for prepared in self._prepared(batches, mapping):
             batch = prepared.raw
-            accepted, reasons = 0, self._quarantine_unread(source, now, batch.refused)
-            for layer in prepared.layers():
-                self._judge(layer)
-                accepted += self._insert(source, number)
+            accepted, replaced, reasons = 0, 0, self._quarantine_unread(source, now, batch.refused, refusals)
+            for layer in layers(self._identified(prepared, identities)):
+                added, newer = self._store(layer, source, number, in_place=in_place)
+                accepted, replaced = accepted + added, replaced + newer
                 if self._faults():
-                    reasons += self._quarantine_judged(source, now, batch, mapping)
+                    reasons += self._quarantine_judged(source, now, batch, mapping, refusals)
             report += IngestionReport(
                 rows=batch.size,
                 accepted=accepted,
                 duplicates=batch.size - accepted - reasons.total(),
                 quarantined=reasons,
+                replaced=replaced,
             )
-            last = batch
-        if last is not None:
-            counts = (report.rows, report.accepted, report.refused, report.duplicates)
-            self._record(number, source, counts, self._place(last))
+        if report.rows:
+            self._record(number, source, (report.rows, report.accepted, report.refused, report.duplicates))
         return report
 
-    def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[_Batch]:
+    def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
-        with duckdb.connect(config={"memory_limit": "512MB"}) as parser:
+        with connect(memory_limit="512MB") as parser:
             self._set_variables(parser, mapping)
-            raw_rows = _Feed(parser, "raw_rows")
+            parser.execute(sql("ingestion/create_reading_macros"))
+            raw_rows = Feed(parser, "raw_rows")
 
-            def parsed() -> Iterator[_Batch]:
+            def parsed() -> Iterator[Batch]:
                 for batch in batches:
-                    raw_rows.put(_numbered(batch))
-                    yield _Batch(batch, parser.sql(sql("ingestion/parse_rows")).to_arrow_table())
+                    raw_rows.put(numbered(batch))
+                    yield Batch(batch, parser.sql(sql("ingestion/parse_rows")).to_arrow_table())
 
-            def prepared() -> Iterator[_Batch]:
-                for batch in _one_ahead(parsed()):
-                    yield _Batch(batch.raw, self._refuse_erased(self.preparer.prepare(batch.table)))
+            def prepared() -> Iterator[Batch]:
+                for batch in one_ahead(parsed()):
+                    yield Batch(batch.raw, self.preparer.prepare(batch.table))
 
-            yield from _one_ahead(prepared())
+            yield from one_ahead(prepared())
 
-    def _refuse_erased(self, rows: pa.Table) -> pa.Table:
-        """Prepared rows, those that were erased with a fault."""
+    def _identified(self, batch: Batch, identities: Identities) -> pa.Table:
+        """Prepared rows with their ids, those that were erased with a fault."""
+        rows = identities.assign(batch.table)
         if not self._erased:
             return rows
-        ids, faults = rows["feedback_id"].to_pylist(), rows["fault"].to_pylist()
-        erased = [erased_row_digest(self.preparer.pseudonyms, row) in self._erased for row in ids]
-        judged = [list(_ERASED) if gone else fault for gone, fault in zip(erased, faults, strict=True)]
-        return rows.set_column(
-            rows.column_names.index("fault"), "fault", pa.array(judged, rows.schema.field("fault").type)
-        )
+        digests = (erased_row_digest(self.preparer.pseudonyms, row) for row in rows["feedback_id"].to_pylist())
+        return with_faults(rows, {row: _ERASED for row, digest in enumerate(digests) if digest in self._erased})
 
     def _set_variables(self, connection: duckdb.DuckDBPyConnection, mapping: Mapping[str, str]) -> None:
         """What parse_rows.sql and select_refused.sql ask for."""
@@ -258,6 +268,8 @@ class Ingestor:
             "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
             "max_text_chars": MAX_TEXT_CHARS,
             "identity_secret": self._secret,
+            "earliest_time": EARLIEST.replace(tzinfo=None),
+            "latest_time": latest().replace(tzinfo=None),
         }
         for name, value in variables.items():
             connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
@@ -271,22 +283,37 @@ class Ingestor:
         """Refused rows of `judged_rows` by reason."""
         return Counter(reason for (reason,) in self.connection.execute(sql("ingestion/select_faults")).fetchall())
 
-    def _insert(self, source: str, ingestion: int) -> int:
+    def _store(self, layer: pa.Table, source: str, ingestion: int, *, in_place: bool = False) -> tuple[int, int]:
+        """Judge a layer and bring it into the tables, or into the history.
+
+        Returns:
+            How many rows were accepted, and how many of them took the place of an older state.
+        """
+        self._judge(layer)
+        met = self._states.meet(source, in_place=in_place)
+        if met.conflicts:
+            conflicts = pc.is_in(layer["ordinal"], pa.array(met.conflicts, pa.int64()))
+            self._judge(with_faults(layer, dict.fromkeys(pc.indices_nonzero(conflicts).to_pylist(), _CONFLICT)))
+        self._states.make_room(met, source, ingestion, in_place=in_place)
         parameters = {"source": source, "ingestion": ingestion}
-        return sum(
-            _count(self.connection, statement, parameters)
-            for statement in ("insert_votes", "insert_choices", "insert_comparisons")
-        )
+        statements = [_INSERTS[kind] for kind in pc.unique(layer["kind"]).to_pylist()]
+        if met.of("older").num_rows:
+            statements.append("insert_late_states")
+        accepted = sum(_count(self.connection, statement, parameters) for statement in statements)
+        return accepted, met.of("newer").num_rows
 
     def _quarantine_judged(
-        self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str]
+        self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str], refusals: Refusals
     ) -> Counter[str]:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
         self._set_variables(self.connection, mapping)
-        self._raw_rows.put(_numbered(batch))
-        return self._quarantine(source, now, self.connection.sql(sql("ingestion/select_refused")).to_arrow_table())
+        self._raw_rows.put(numbered(batch))
+        refused = self.connection.sql(sql("ingestion/select_refused")).to_arrow_table()
+        return self._quarantine(source, now, refused, refusals)
 
-    def _quarantine_unread(self, source: str, now: datetime, unread: Sequence[RefusedRow]) -> Counter[str]:
+    def _quarantine_unread(
+        self, source: str, now: datetime, unread: Sequence[RefusedRow], refusals: Refusals
+    ) -> Counter[str]:
         rows = [
             {
                 "position": row.position,
@@ -297,33 +324,20 @@ class Ingestor:
             }
             for row in unread
         ]
-        return self._quarantine(source, now, pa.Table.from_pylist(rows, schema=_REFUSED_SCHEMA)) if rows else Counter()
+        if not rows:
+            return Counter()
+        return self._quarantine(source, now, pa.Table.from_pylist(rows, schema=_REFUSED_SCHEMA), refusals)
 
-    def _quarantine(self, source: str, now: datetime, refused: pa.Table) -> Counter[str]:
-        self._refused_rows.put(masked_refusals(refused.cast(_REFUSED_SCHEMA), self._masker))
+    def _quarantine(self, source: str, now: datetime, refused: pa.Table, refusals: Refusals) -> Counter[str]:
+        self._refused_rows.put(refusals.numbered(masked_refusals(refused.cast(_REFUSED_SCHEMA), self._masker)))
         added = self.connection.execute(sql("ingestion/insert_quarantine"), {"source": source, "now": now}).fetchall()
         return Counter(reason for (reason,) in added)
-
-    def _resume_position(self, source: SqliteFeedback, table: SourceTable, name: str) -> int:
-        last = self.connection.execute(sql("ingestion/find_last_ingestion"), {"source": name}).fetchall()
-        if not last:
-            return -1
-        position, digest = last[0]
-        row = source.row_at(table, position)
-        return position if row is not None and self._digest(row) == digest else -1
-
-    def _place(self, last: RowBatch) -> tuple[int, str]:
-        """Position and digest of the last row of the last batch."""
-        if len(last.positions) and last.positions[-1].as_py() == last.last_position:
-            return last.last_position, self._digest(last.rows[-1].as_py())
-        return last.last_position, self._digest(last.refused[-1].content)
 
     def _record(
         self,
         number: int,
         source: str,
         counts: tuple[int, int, int, int],
-        place: tuple[int | None, str | None] = (None, None),
     ) -> None:
         names = ("rows_in", "accepted", "quarantined", "duplicates")
         self.connection.execute(
@@ -333,8 +347,6 @@ class Ingestor:
                 "ingestion": number,
                 "source": source,
                 "ingested_at": datetime.now(UTC).replace(tzinfo=None),
-                "last_position": place[0],
-                "last_digest": place[1],
             },
         )
 
@@ -368,19 +380,6 @@ def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     connection.execute(sql("analytics/create_analytics_views"))
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
-
-
-def _numbered(batch: RowBatch) -> pa.Table:
-    return pa.table({"ordinal": np.arange(len(batch.positions)), "position": batch.positions, "row": batch.rows})
-
-
-def _one_ahead(items: Iterator[_Batch]) -> Iterator[_Batch]:
-    """The items, each made in another thread while the one before is in use."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        coming = pool.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = pool.submit(next, items, None)
-            yield item
 
 
 def _escaped(name: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, MAYBE_CHANGED, DocumentMasker
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
@@ -71,10 +71,14 @@ class RowPreparer:
         columns["query_key"] = _with_values(queries, keys)
         columns["repaired"] = pa.array(repaired)
         for name in PERSON_COLUMNS:
-            columns[name] = _map(columns[name], self.pseudonyms.of)
+            columns[name] = _map(columns[name], self._person)
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
         columns["masked"] = pa.array(counts, _MASKED)
         return pa.table(columns)
+
+    def _person(self, identifier: str) -> str | None:
+        named = known(identifier)
+        return self.pseudonyms.of(named) if named else None
 
     def _clean(self, texts: pa.StringArray, unlikely: pa.UInt64Array) -> pa.StringArray:
         """The texts repaired: white space at the end of all, the rest in those that Arrow finds unlikely."""
@@ -124,7 +128,7 @@ def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     return array.dictionary_encode()
 
 
-def _map(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.DictionaryArray:
+def _map(column: pa.ChunkedArray, change: Callable[[str], str | None]) -> pa.DictionaryArray:
     values = _dictionary(column)
     return _with_values(values, [change(value) for value in values.dictionary.to_pylist()])
 

@@ -17,6 +17,8 @@ class Reason(StrEnum):
     INVALID_THUMBS = "invalid_thumbs"
     INVALID_TIMESTAMP = "invalid_timestamp"
     INVALID_VERDICT = "invalid_verdict"
+    INVALID_ID = "invalid_id"
+    ID_CONFLICT = "id_conflict"
     NO_SIGNAL = "no_signal"
     SAME_RESPONSES = "same_responses"
     ERASED = "erased"

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.statements import sql
 
@@ -48,7 +48,7 @@ class PersonWeight(BaseModel):
 def heaviest_people(preference_pairs: Path, settings: PairingSettings, most: int = 10) -> list[PersonWeight]:
     """The people who weigh most in SFT, reward and DPO data together, counted in the files of `preference_pairs`."""
     parameters = {"pairs": str(preference_pairs), "min_score": settings.sft_min_score, "most": most}
-    with duckdb.connect() as connection:
+    with connect() as connection:
         rows = connection.execute(sql("pairing/weigh_people"), parameters).fetchall()
     return [
         PersonWeight(person=person, weight=weight, votes=votes, items=items) for person, weight, votes, items in rows

@@ -1,5 +1,6 @@
 """Votes into preference pairs, in SQL. The statements in `sql/` are the rules; this module runs them in order."""
 
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -7,9 +8,11 @@ import duckdb
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.feedback.statements import sql
 
 READ_ROWS = 10_000
+_RULES = 2  # of the statements in sql/; another number pairs everything again
 
 
 class PairingStrategy(StrEnum):
@@ -49,7 +52,7 @@ def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings
     Only questions that got feedback since the last time are paired again, unless the settings are others. Where one
     person weighs too much, rows of theirs are set aside and their questions paired without them, until nobody does.
     """
-    settings_json = settings.model_dump_json()
+    settings_json = json.dumps({"rules": _RULES, **settings.model_dump(mode="json")})
     for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     connection.execute(sql("pairing/create_split_macro"))
@@ -144,7 +147,7 @@ def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def split_of(query_keys: Iterable[str], test_fraction: float) -> list[str]:
     """'train' or 'test' for each key of a question."""
-    with duckdb.connect() as connection:
+    with connect() as connection:
         connection.execute("SET VARIABLE test_fraction = $value", {"value": test_fraction})
         connection.execute(sql("pairing/create_split_macro"))
         statement = sql("pairing/select_split")

@@ -14,8 +14,7 @@ another one without it.
 
 from pathlib import Path
 
-import duckdb
-
+from galileu_pipeline.database import connect
 from galileu_pipeline.feedback.pairing.datasets import write_table
 from galileu_pipeline.feedback.statements import sql
 
@@ -39,7 +38,7 @@ def write_example_sources(pairs: Path, min_score: float, dataset: Path) -> None:
 
 
 def _write(statement: str, values: dict[str, Path | float], dataset: Path) -> None:
-    with duckdb.connect() as connection:
+    with connect() as connection:
         parameters = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         rows = connection.sql(sql(f"pairing/{statement}"), params=parameters).to_arrow_reader(_GROUP_ROWS)
         write_table(rows, dataset / SOURCES_NAME)

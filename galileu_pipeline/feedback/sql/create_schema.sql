@@ -2,7 +2,7 @@
 
 -- Votes that passed validation: ratings, thumbs, comments; one row a vote. Texts are repaired and masked.
 CREATE TABLE IF NOT EXISTS feedback (
-    feedback_id      VARCHAR NOT NULL,  -- the client's id, or a keyed digest of the row where it has none
+    feedback_id      VARCHAR NOT NULL,  -- the client's id, or a keyed digest of the row where it has none; once a table
     source           VARCHAR NOT NULL,  -- e.g. 'feedback.db:feedback', or the name of an imported file
     position         BIGINT  NOT NULL,  -- the row's place in its source: the SQLite rowid, or the line
     ingestion        BIGINT  NOT NULL,  -- which one brought it (table ingestions)
@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS feedback (
     masked           MAP(VARCHAR, INTEGER), -- personal identifiers masked in the texts, by kind; NULL for none
     row_digest       VARCHAR NOT NULL   -- 128 bits of sha256 over id, texts and score
 );
+
+-- In `position` and `ingestion` stands where and when the row was read last in the state that it has.
 
 -- Side-by-side choices that passed validation: one answer preferred to another, corrections among them.
 CREATE TABLE IF NOT EXISTS feedback_choices (
@@ -70,9 +72,69 @@ CREATE TABLE IF NOT EXISTS feedback_comparisons (
     row_digest     VARCHAR NOT NULL
 );
 
+-- What was accepted and stands no longer: states of votes that a newer one replaced, and rows that their source dropped.
+CREATE TABLE IF NOT EXISTS feedback_history (
+    kind        VARCHAR NOT NULL,       -- 'vote', 'choice' or 'comparison'
+    feedback_id VARCHAR NOT NULL,
+    source      VARCHAR NOT NULL,
+    position    BIGINT  NOT NULL,
+    ingestion   BIGINT  NOT NULL,
+    occurred_at TIMESTAMP,
+    session_id  VARCHAR,
+    user_id     VARCHAR,
+    query_key   VARCHAR NOT NULL,
+    row_digest  VARCHAR NOT NULL,
+    state       VARCHAR NOT NULL USING COMPRESSION zstd, -- JSON, the row as it was
+    cause       VARCHAR NOT NULL,       -- 'replaced' by a newer state, 'late' (it was older already), or 'gone'
+    ended_in    BIGINT  NOT NULL        -- the ingestion that found it so
+);
+
+-- What a row is about: an answer to a question, or two answers to it.
+CREATE OR REPLACE TEMP MACRO subject_of_vote(response_digest, query_key) AS concat_ws('|', response_digest, query_key);
+CREATE OR REPLACE TEMP MACRO subject_of_choice(one, other, query_key) AS
+    concat_ws('|', least(one, other), greatest(one, other), query_key);
+CREATE OR REPLACE TEMP MACRO subject_of_comparison(left_digest, right_digest, query_key) AS
+    concat_ws('|', left_digest, right_digest, query_key);
+-- As RowPreparer makes it.
+CREATE OR REPLACE TEMP MACRO digest_of_text(text) AS left(sha256(text), 32);
+
+-- Every stored row, with what it is about.
+CREATE OR REPLACE TEMP VIEW stored_rows AS
+SELECT
+    'vote' AS kind, feedback_id, source, position, ingestion, subject_of_vote(response_digest, query_key) AS subject
+FROM feedback
+UNION ALL
+SELECT
+    'choice', feedback_id, source, position, ingestion, subject_of_choice(chosen_digest, rejected_digest, query_key)
+FROM feedback_choices
+UNION ALL
+SELECT
+    'comparison', feedback_id, source, position, ingestion,
+    subject_of_comparison(digest_of_text(response_left), digest_of_text(response_right), query_key)
+FROM feedback_comparisons;
+
+-- Every preference of one answer to another, however it came: choices, and votes between two answers that decide. Of the
+-- same vote the chatbot's file may have both.
+CREATE VIEW IF NOT EXISTS preferences AS
+SELECT
+    feedback_id, source, position, ingestion, occurred_at, session_id, user_id, query, query_key, chosen, rejected,
+    chosen_digest, rejected_digest, reason
+FROM feedback_choices
+ANTI JOIN (FROM feedback_comparisons WHERE verdict IN ('left', 'right')) AS decided USING (feedback_id)
+UNION ALL
+SELECT
+    feedback_id, source, position, ingestion, occurred_at, session_id, user_id, query, query_key,
+    CASE verdict WHEN 'left' THEN response_left ELSE response_right END AS chosen,
+    CASE verdict WHEN 'left' THEN response_right ELSE response_left END AS rejected,
+    left(sha256(chosen), 32)   AS chosen_digest,    -- the view outlives the macros of a connection
+    left(sha256(rejected), 32) AS rejected_digest,
+    reason
+FROM feedback_comparisons
+WHERE verdict IN ('left', 'right');
+
 -- Rows that did not pass, whole where they can be, with the reason. Nothing is thrown away.
 CREATE TABLE IF NOT EXISTS feedback_quarantine (
-    row_digest     VARCHAR NOT NULL,    -- keyed
+    row_digest     VARCHAR NOT NULL,    -- keyed; behind it, from the second equal row of a source on, its number
     source         VARCHAR NOT NULL,
     position       BIGINT  NOT NULL,
     reason         VARCHAR NOT NULL,    -- a code of feedback/reasons.py
@@ -89,9 +151,16 @@ CREATE TABLE IF NOT EXISTS ingestions (
     rows_in       BIGINT NOT NULL,
     accepted      BIGINT NOT NULL,
     quarantined   BIGINT NOT NULL,
-    duplicates    BIGINT NOT NULL,
-    last_position BIGINT,               -- where the next ingestion of this source goes on
-    last_digest   VARCHAR               -- of the row there, keyed: tells a grown file from a replaced one
+    duplicates    BIGINT NOT NULL
+);
+
+-- What was last read of the tables of the chatbot's file, so that rows that are new, changed or gone are found.
+CREATE TABLE IF NOT EXISTS source_blocks (
+    source    VARCHAR   NOT NULL,
+    block     BIGINT    NOT NULL,       -- the rowid without its last three digits
+    signature VARCHAR   NOT NULL,       -- a keyed digest of all its rows
+    positions BIGINT[]  NOT NULL,       -- their rowids
+    digests   UBIGINT[] NOT NULL        -- of each row, keyed
 );
 
 -- Up to which ingestion a derived table has followed the feedback, and with which settings.

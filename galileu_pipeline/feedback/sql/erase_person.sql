@@ -4,7 +4,8 @@ CREATE OR REPLACE TEMP TABLE erased AS
 SELECT
     (SELECT count(*) FROM feedback WHERE coalesce(user_id, session_id) = getvariable('person'))
     + (SELECT count(*) FROM feedback_choices WHERE coalesce(user_id, session_id) = getvariable('person'))
-    + (SELECT count(*) FROM feedback_comparisons WHERE coalesce(user_id, session_id) = getvariable('person')) AS accepted,
+    + (SELECT count(*) FROM feedback_comparisons WHERE coalesce(user_id, session_id) = getvariable('person'))
+    + (SELECT count(*) FROM feedback_history WHERE coalesce(user_id, session_id) = getvariable('person')) AS accepted,
     (
         SELECT count(*)
         FROM feedback_quarantine
@@ -23,6 +24,7 @@ FROM erased;
 DELETE FROM feedback WHERE coalesce(user_id, session_id) = getvariable('person');
 DELETE FROM feedback_choices WHERE coalesce(user_id, session_id) = getvariable('person');
 DELETE FROM feedback_comparisons WHERE coalesce(user_id, session_id) = getvariable('person');
+DELETE FROM feedback_history WHERE coalesce(user_id, session_id) = getvariable('person');
 DELETE FROM feedback_quarantine
 WHERE coalesce(nullif(raw ->> '$.user_id', ''), raw ->> '$.session_id') = getvariable('person');
 DELETE FROM derived_tables;

@@ -18,7 +18,7 @@ FROM feedback
 QUALIFY coalesce(user_id, session_id) IS NULL
     OR row_number() OVER (
         PARTITION BY coalesce(user_id, session_id), query_key, response_digest
-        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+        ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
     ) = 1;
 
 -- The scored votes that count: a rater's last vote on an answer replaces the earlier ones. Votes of nobody known all
@@ -30,7 +30,7 @@ WHERE score IS NOT NULL
 QUALIFY coalesce(user_id, session_id) IS NULL
     OR row_number() OVER (
         PARTITION BY coalesce(user_id, session_id), query_key, response
-        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+        ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
     ) = 1;
 
 -- Everything anybody gave, votes and side-by-side choices, whatever it says.
@@ -39,16 +39,16 @@ SELECT occurred_at, coalesce(user_id, session_id) AS rater, query_key, query, ra
 FROM feedback
 UNION ALL
 SELECT occurred_at, coalesce(user_id, session_id), query_key, query, NULL, TRUE
-FROM feedback_choices;
+FROM preferences;
 
 -- One row: how much there is of everything.
 CREATE OR REPLACE VIEW analytics_totals AS
 WITH answers AS (
     SELECT query_key, response FROM feedback
     UNION
-    SELECT query_key, chosen FROM feedback_choices
+    SELECT query_key, chosen FROM preferences
     UNION
-    SELECT query_key, rejected FROM feedback_choices
+    SELECT query_key, rejected FROM preferences
 )
 SELECT
     count(*) FILTER (NOT is_choice)                     AS votes,
@@ -56,7 +56,7 @@ SELECT
     (SELECT count(thumbs_up) FROM analytics_standing)   AS thumbs,
     (SELECT count(comment) FROM analytics_standing)     AS comments,
     count(*) FILTER (is_choice)                         AS choices,
-    (SELECT count(*) FROM feedback_choices WHERE reason = 'correction') AS corrections,
+    (SELECT count(*) FROM preferences WHERE reason = 'correction') AS corrections,
     (SELECT count(*) FROM feedback_comparisons)         AS comparisons,
     count(DISTINCT rater)                               AS raters,
     count(DISTINCT query_key)                           AS questions,
@@ -178,7 +178,7 @@ WITH last_ratings AS (
     QUALIFY coalesce(user_id, session_id) IS NULL
         OR row_number() OVER (
             PARTITION BY coalesce(user_id, session_id), query_key, response
-            ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+            ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
         ) = 1
 )
 SELECT query_key, response, rating, count(*) AS ratings

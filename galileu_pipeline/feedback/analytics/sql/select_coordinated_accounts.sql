@@ -16,6 +16,7 @@ WITH votes AS (
         md5_number(concat_ws('|', 'answer', response_digest, query_key)) AS thing,
         sign(score - 0.5)::INTEGER                                       AS opinion,  -- 1 for it, -1 against, 0 neutral
         occurred_at,
+        ingestion,
         position,
         feedback_id
     FROM feedback
@@ -28,15 +29,16 @@ WITH votes AS (
         )),
         CASE WHEN chosen_digest < rejected_digest THEN 1 ELSE -1 END,
         occurred_at,
+        ingestion,
         position,
         feedback_id
-    FROM feedback_choices
+    FROM preferences
 ),
 standing AS (
     FROM votes
     QUALIFY person IS NULL
         OR row_number() OVER (
-            PARTITION BY person, thing ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+            PARTITION BY person, thing ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
         ) = 1
 ),
 -- `support`: how many more voted like this than the other way, this vote among them. Without two who agree, the others'

@@ -4,7 +4,7 @@ CREATE INDEX IF NOT EXISTS preference_pairs_by_id ON preference_pairs (feedback_
 CREATE INDEX IF NOT EXISTS comparisons_by_id ON comparisons (feedback_id);
 CREATE INDEX IF NOT EXISTS feedback_by_person ON feedback (user_id, session_id);
 
--- The last vote of each person on each answer. Who is not known by a user id is known by the session; votes of nobody
+-- The last vote of each person on each answer, by its time as in the warehouse. Who is not known by a user id is known by the session; votes of nobody
 -- known all stand.
 DROP VIEW IF EXISTS standing_feedback;
 CREATE VIEW standing_feedback AS
@@ -13,7 +13,7 @@ WITH ranked AS (
         *,
         rowid AS position,
         row_number() OVER (
-            PARTITION BY coalesce(user_id, session_id), query, response ORDER BY rowid DESC
+            PARTITION BY coalesce(user_id, session_id), query, response ORDER BY julianday(timestamp) DESC, rowid DESC
         ) AS from_last
     FROM feedback
 )

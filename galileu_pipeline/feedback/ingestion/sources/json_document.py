@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch
 from galileu_pipeline.feedback.statements import sql
@@ -21,7 +22,7 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
     Raises:
         InputError: the document breaks off or is not JSON; says at which object.
     """
-    with duckdb.connect(config={"memory_limit": "512MB"}) as connection:
+    with connect(memory_limit="512MB") as connection:
         connection.execute("SET allowed_paths = [$path]", {"path": str(path)})
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         parameters = {"path": str(path), "layout": layout, "max_bytes": MAX_ROW_BYTES}

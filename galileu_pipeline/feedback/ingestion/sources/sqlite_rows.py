@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,8 @@ class SqliteFeedback:
         if not any(self._columns.values()):
             raise InputError(f"{path} has neither a table `feedback` nor `preference_pairs`; is it the chatbot's file?")
 
-    def batches(self, table: SourceTable, after: int = -1) -> Iterator[RowBatch]:
-        """The rows of `table` whose rowid is greater than `after`, in that order; none if there is no such table.
+    def batches(self, table: SourceTable) -> Iterator[RowBatch]:
+        """The rows of `table` by rowid; none if there is no such table.
 
         Raises:
             InputError: the file is damaged.
@@ -74,22 +74,61 @@ class SqliteFeedback:
             return
         try:
             with closing(self._connect()) as connection:
-                cursor = connection.execute(self._statement(table, "rowid > ? ORDER BY rowid"), (after,))
+                cursor = connection.execute(self._statement(table, "TRUE ORDER BY rowid"))
                 while batch := cursor.fetchmany(FETCH_ROWS):
                     yield batch_of_bytes([position for position, _ in batch], [row for _, row in batch])
         except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{self.path}, table `{table.name}`: {error}. Restore the file from a backup, or save what can be read "
-                f"with: sqlite3 {self.path.name} .recover"
-            ) from error
+            raise self._unreadable(table, error) from error
 
-    def row_at(self, table: SourceTable, position: int) -> str | None:
-        """The row of that rowid as JSON text."""
-        if not self._columns[table.name]:
+    @contextmanager
+    def snapshot(self, table: SourceTable) -> Iterator[sqlite3.Connection]:
+        """A connection that sees the file as it is now, whatever is written meanwhile.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        try:
+            with closing(self._connect()) as connection:
+                connection.isolation_level = None
+                connection.text_factory = bytes  # what is not UTF-8 is to be told as such, later
+                connection.execute("BEGIN")
+                yield connection
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(table, error) from error
+
+    def has(self, table: SourceTable) -> bool:
+        """Whether the file has that table."""
+        return bool(self._columns[table.name])
+
+    def first_position(
+        self, connection: sqlite3.Connection, table: SourceTable, least: int | None = None
+    ) -> int | None:
+        """The smallest rowid, or the smallest that is at least `least`."""
+        condition = "TRUE" if least is None else f"rowid >= {least}"
+        found = connection.execute(f'SELECT min(rowid) FROM "{table.name}" WHERE {condition}').fetchone()[0]
+        return None if found is None else int(found)
+
+    def last_given(self, connection: sqlite3.Connection, table: SourceTable) -> int | None:
+        """The greatest rowid the table ever gave; None where it keeps no count."""
+        counts = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
+        if connection.execute(counts).fetchone() is None:
             return None
-        with closing(self._connect()) as connection:
-            found = connection.execute(self._statement(table, "rowid = ?"), (position,)).fetchone()
-        return found[1].decode("utf-8", "replace") if found else None
+        found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def values_between(
+        self, connection: sqlite3.Connection, table: SourceTable, first: int, last: int
+    ) -> list[tuple[object, ...]]:
+        """Rowid and columns of the rows from `first` to `last`, by rowid."""
+        columns = ", ".join(self._columns[table.name].values())
+        statement = f'SELECT rowid, {columns} FROM "{table.name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid'
+        return connection.execute(statement, (first, last)).fetchall()
+
+    def rows_between(
+        self, connection: sqlite3.Connection, table: SourceTable, first: int, last: int
+    ) -> Iterator[tuple[int, bytes]]:
+        """Rowid and JSON text of the rows from `first` to `last`, by rowid."""
+        yield from connection.execute(self._statement(table, "rowid BETWEEN ? AND ? ORDER BY rowid"), (first, last))
 
     def _statement(self, table: SourceTable, condition: str) -> str:
         """A row as one JSON object. What JSON cannot hold (a BLOB) becomes an object, and is refused as not text."""
@@ -98,6 +137,12 @@ class SqliteFeedback:
             for name, column in self._columns[table.name].items()
         )
         return f'SELECT rowid, CAST(json_object({fields}) AS BLOB) FROM "{table.name}" WHERE {condition}'
+
+    def _unreadable(self, table: SourceTable, error: sqlite3.DatabaseError) -> InputError:
+        return InputError(
+            f"{self.path}, table `{table.name}`: {error}. Restore the file from a backup, or save what can be read "
+            f"with: sqlite3 {self.path.name} .recover"
+        )
 
     def _columns_of(self, table: SourceTable) -> dict[str, str]:
         """The guide's columns that the table has, each with its quoted name there."""

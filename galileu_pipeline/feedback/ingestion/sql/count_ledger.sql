@@ -1,5 +1,5 @@
 -- Rows ever read, and what the tables hold now: two independent counts that must agree.
--- A side-by-side vote that decides has a row in two tables, and is one interaction.
+-- What was accepted stands, or is history. A side-by-side vote that decides has a row in two tables, and is one interaction.
 WITH accepted_rows AS (
     SELECT feedback_id, repaired, masked FROM feedback
     UNION ALL
@@ -9,7 +9,7 @@ WITH accepted_rows AS (
 )
 SELECT
     (SELECT coalesce(sum(rows_in), 0)::BIGINT FROM ingestions)    AS rows_in,
-    count(*)                                                      AS accepted,
+    count(*) + (SELECT count(*) FROM feedback_history)            AS accepted,
     count(DISTINCT feedback_id)                                   AS interactions,
     count(*) FILTER (repaired)                                    AS repaired,
     count(*) FILTER (masked IS NOT NULL)                          AS masked,

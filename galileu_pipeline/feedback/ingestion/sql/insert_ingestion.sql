@@ -1,4 +1,4 @@
 INSERT INTO ingestions
-    (ingestion, source, ingested_at, rows_in, accepted, quarantined, duplicates, last_position, last_digest)
+    (ingestion, source, ingested_at, rows_in, accepted, quarantined, duplicates)
 VALUES
-    ($ingestion, $source, $ingested_at, $rows_in, $accepted, $quarantined, $duplicates, $last_position, $last_digest);
+    ($ingestion, $source, $ingested_at, $rows_in, $accepted, $quarantined, $duplicates);

@@ -2,6 +2,5 @@
 INSERT INTO feedback_quarantine BY NAME
 SELECT row_digest, $source AS source, position, reason, detail, raw, $now AS quarantined_at
 FROM refused_rows
-ANTI JOIN feedback_quarantine USING (row_digest, position)
-QUALIFY row_number() OVER (PARTITION BY row_digest, position) = 1
+ANTI JOIN feedback_quarantine USING (row_digest)
 RETURNING reason;

@@ -1,15 +1,9 @@
--- New votes: those already here passed over; no identity stands twice in a batch. Returns how many.
--- Which are here is asked from the small side: the table is scanned once a batch, never hashed.
+-- New votes, and newer states of votes. Returns how many. No identity stands twice in a layer.
 INSERT INTO feedback BY NAME
-WITH here AS MATERIALIZED (
-    SELECT feedback_id
-    FROM feedback
-    SEMI JOIN judged_rows USING (feedback_id)
-)
 SELECT
     feedback_id, $source AS source, position, $ingestion AS ingestion, occurred_at, session_id, user_id, query,
     query_key, response, response_digest, rating, thumbs_up, score, comment, source_documents, metadata, repaired, masked,
-    left(sha256(concat_ws('|', feedback_id, query_digest, response_digest, score, comment_digest)), 32) AS row_digest
+    row_digest
 FROM judged_rows
-ANTI JOIN here USING (feedback_id)
+ANTI JOIN (FROM met_rows WHERE outcome <> 'newer') AS met USING (ordinal)
 WHERE fault IS NULL AND kind = 'vote';

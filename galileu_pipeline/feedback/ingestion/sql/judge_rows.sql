@@ -4,6 +4,30 @@ CREATE TEMP VIEW IF NOT EXISTS judged_rows AS
 SELECT
     * EXCLUDE (fault),
     CASE WHEN rating IS NOT NULL THEN (rating - 1) / 4 ELSE thumbs_up::INTEGER::DOUBLE END AS score,
+    coalesce(user_id, session_id)                                                          AS person,
+    left(
+        sha256(
+            CASE kind
+                WHEN 'vote' THEN concat_ws('|', feedback_id, query_digest, response_digest, score, comment_digest)
+                WHEN 'choice' THEN concat_ws('|', feedback_id, query_digest, chosen_digest, rejected_digest)
+                ELSE concat_ws(
+                    '|', feedback_id, query_digest, response_left_digest, response_right_digest, verdict
+                )
+            END
+        ),
+        32
+    ) AS row_digest,
+    CASE kind
+        WHEN 'vote' THEN subject_of_vote(response_digest, query_key)
+        WHEN 'choice' THEN subject_of_choice(chosen_digest, rejected_digest, query_key)
+        ELSE subject_of_comparison(response_left_digest, response_right_digest, query_key)
+    END AS subject,
+    -- What it says besides that.
+    CASE kind
+        WHEN 'vote' THEN thumbs_up::VARCHAR
+        WHEN 'choice' THEN reason
+        ELSE concat_ws('|', model_left, model_right, reason)
+    END AS said,
     coalesce(
         fault,
         CASE
@@ -17,6 +41,8 @@ SELECT
                 THEN ['no_signal', 'no rating, no thumb and no comment']
             WHEN kind = 'choice' AND chosen_digest = rejected_digest
                 THEN ['same_responses', 'response_chosen and response_rejected are the same text']
+            WHEN kind = 'comparison' AND verdict IN ('left', 'right') AND response_left = response_right
+                THEN ['same_responses', 'response_left and response_right are the same text']
         END
     ) AS fault
 FROM prepared_rows;

@@ -1,6 +1,7 @@
 -- The rows of a batch (raw_rows: ordinal, position, row), typed. What is wrong with one so far stands in fault:
 -- [reason, detail]. Texts are still as they came.
--- Variables: paths, the JSON path of each field in the order of feedback/ingestion.py; max_text_chars; identity_secret.
+-- Variables: paths, the JSON path of each field in the order of ingestion/ingestor.py; max_text_chars; identity_secret;
+-- earliest_time and latest_time, beyond which no vote is. Its macros: create_reading_macros.sql.
 WITH checked AS (
     SELECT ordinal, position, row, CASE WHEN json_valid(row) THEN json_type(row) END AS root
     FROM raw_rows
@@ -37,7 +38,7 @@ named AS (
         value[7]                                           AS response_right,
         value[8]                                           AS reason,
         nullif(value[9], '')                               AS given_id,
-        nullif(value[10], '')                              AS given_time,
+        nullif(trim(value[10]), '')                        AS given_time,
         nullif(value[11], '')                              AS session_id,
         nullif(value[12], '')                              AS user_id,
         nullif(trim(value[13]), '')                        AS given_rating,
@@ -46,7 +47,7 @@ named AS (
         value[16]                                          AS given_metadata,
         nullif(value[17], '')                              AS model_left,
         nullif(value[18], '')                              AS model_right,
-        nullif(value[19], '')                              AS verdict,
+        nullif(trim(value[19]), '')                        AS given_verdict,
         type[15]                                           AS documents_type,
         type[16]                                           AS metadata_type,
         CASE
@@ -54,21 +55,14 @@ named AS (
             WHEN type[4] <> 'NULL' OR type[5] <> 'NULL' THEN 'choice'
             ELSE 'vote'
         END                                                AS kind,
-        -- Ratings may have a decimal comma; times are ISO 8601, seconds or milliseconds since 1970, or Brazilian dates.
+        -- Ratings may have a decimal comma.
         TRY_CAST(replace(given_rating, ',', '.') AS DOUBLE) AS rating,
         CASE
             WHEN given_thumb IN ('1', '1.0', 'true', 'up') THEN TRUE
             WHEN given_thumb IN ('0', '0.0', 'false', 'down') THEN FALSE
         END                                                AS thumbs_up,
-        CASE
-            WHEN regexp_full_match(given_time, '-?[0-9]{1,10}(\.[0-9]+)?')
-                THEN make_timestamp((given_time::DOUBLE * 1000000)::BIGINT)
-            WHEN regexp_full_match(given_time, '[0-9]{12,14}') THEN make_timestamp(given_time::BIGINT * 1000)
-            ELSE coalesce(
-                TRY_CAST(given_time AS TIMESTAMPTZ)::TIMESTAMP,
-                try_strptime(given_time, ['%d/%m/%Y %H:%M:%S', '%d/%m/%Y %H:%M', '%d/%m/%Y'])
-            )
-        END                                                AS occurred_at
+        time_of(given_time)                                AS occurred_at,
+        verdict_of(given_verdict)                          AS verdict
     FROM fields
 )
 SELECT
@@ -86,23 +80,26 @@ SELECT
             THEN ['invalid_rating', 'rating is ' || left(given_rating, 80) || ', not a number from 1 to 5']
         WHEN given_thumb IS NOT NULL AND thumbs_up IS NULL
             THEN ['invalid_thumbs', 'thumbs_up is ' || left(given_thumb, 80) || ', not true or false']
-        WHEN given_time IS NOT NULL AND (occurred_at IS NULL OR NOT isfinite(occurred_at))
-            THEN ['invalid_timestamp', 'timestamp is ' || left(given_time, 80) || ', not ISO 8601']
-        WHEN kind = 'comparison' AND coalesce(verdict NOT IN ('left', 'right', 'tie', 'both_bad'), TRUE)
-            THEN ['invalid_verdict', 'verdict is ' || coalesce(left(verdict, 80), 'missing')
+        WHEN given_time IS NOT NULL AND occurred_at IS NULL
+            THEN ['invalid_timestamp', 'timestamp is ' || left(given_time, 80) || ', which is not for certain a time from '
+                || strftime(getvariable('earliest_time'), '%Y-%m-%d') || ' to today; write it as 2026-11-24T10:30:00Z']
+        WHEN kind = 'comparison' AND verdict IS NULL
+            THEN ['invalid_verdict', 'verdict is ' || coalesce(left(given_verdict, 80), 'missing')
                 || ', not left, right, tie or both_bad']
     END AS fault,
-    -- The client's id. Without one the row's content is its identity, and its position too where it carries no time,
-    -- since two people may well give the same answer the same thumb. Keyed: a masked number cannot be guessed from it.
-    coalesce(
-        given_id,
+    given_id,
+    -- What tells a row without an id from others, but for who gave it (identity.py). Keyed: a masked number cannot be
+    -- guessed from it.
+    CASE WHEN given_id IS NULL OR NOT regexp_matches(given_id, '[0-9]') THEN
         sha256(
             getvariable('identity_secret') || to_json(
-                [kind, query, response, comment, chosen, rejected, response_left, response_right, reason, verdict,
-                    given_time, session_id, user_id, given_rating, given_thumb, given_documents, given_metadata]
+                [kind, query, response, comment, chosen, rejected, response_left, response_right, reason,
+                    coalesce(verdict, given_verdict), coalesce(occurred_at::VARCHAR, given_time),
+                    coalesce(rating::VARCHAR, given_rating), coalesce(thumbs_up::VARCHAR, given_thumb), given_documents,
+                    given_metadata]
             )::VARCHAR
-        ) || CASE WHEN given_time IS NULL THEN '-' || position ELSE '' END
-    ) AS feedback_id,
+        )
+    END AS content,
     occurred_at,
     session_id,
     user_id,

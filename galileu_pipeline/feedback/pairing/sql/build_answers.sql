@@ -1,10 +1,10 @@
 -- Every answer anybody scored to a touched question: the mean score over raters, without rows that are set aside. A rater's last vote on an answer
--- replaces the earlier ones; who is not known by a user id is known by the session. Long texts are fetched last.
+-- replaces the earlier ones (by its time; of equal times or none, by what was read later); who is not known by a user id is known by the session. Long texts are fetched last.
 DELETE FROM answers WHERE query_key IN (FROM touched);
 INSERT INTO answers BY NAME
 WITH votes AS (
     SELECT
-        rowid AS vote, feedback_id, query_key, response_digest, score, position, occurred_at,
+        rowid AS vote, feedback_id, query_key, response_digest, score, ingestion, position, occurred_at,
         coalesce(user_id, session_id) AS rater
     FROM feedback
     SEMI JOIN touched USING (query_key)
@@ -16,7 +16,7 @@ last_votes AS (
     QUALIFY rater IS NULL
         OR row_number() OVER (
             PARTITION BY rater, query_key, response_digest
-            ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+            ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
         ) = 1
 ),
 scored AS (

@@ -5,7 +5,7 @@ SELECT query_key, query AS prompt
 FROM (
     SELECT feedback_id, query_key, query FROM feedback
     UNION ALL
-    SELECT feedback_id, query_key, query FROM feedback_choices
+    SELECT feedback_id, query_key, query FROM preferences
 )
 SEMI JOIN touched USING (query_key)
 ANTI JOIN set_aside USING (feedback_id)

@@ -26,4 +26,5 @@ FROM (
     UNION ALL BY NAME
     SELECT *, 3 AS kind FROM feedback_comparisons
 )
-ORDER BY kind, occurred_at, feedback_id;
+-- In one file the later row is the later vote, so the order stays that of the votes.
+ORDER BY kind, occurred_at, ingestion, position, feedback_id;

@@ -10,8 +10,9 @@ WITH choices AS (
         chosen_digest = least(chosen_digest, rejected_digest) AS for_one,
         coalesce(user_id, session_id)                         AS rater,
         occurred_at,
+        ingestion,
         position
-    FROM feedback_choices
+    FROM preferences
     SEMI JOIN touched USING (query_key)
     ANTI JOIN set_aside USING (feedback_id)
 ),
@@ -20,7 +21,7 @@ last_choices AS (
     QUALIFY rater IS NULL
         OR row_number() OVER (
             PARTITION BY rater, query_key, one, other
-            ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+            ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
         ) = 1
 ),
 tallies AS (

@@ -6,9 +6,9 @@ INSERT INTO preference_pairs BY NAME
 WITH unrated AS (
     SELECT query_key, digest, any_value(text) AS text
     FROM (
-        SELECT query_key, chosen_digest AS digest, chosen AS text FROM feedback_choices
+        SELECT query_key, chosen_digest AS digest, chosen AS text FROM preferences
         UNION ALL
-        SELECT query_key, rejected_digest, rejected FROM feedback_choices
+        SELECT query_key, rejected_digest, rejected FROM preferences
     )
     SEMI JOIN touched USING (query_key)
     GROUP BY query_key, digest

@@ -15,8 +15,8 @@ WITH votes AS (
     ANTI JOIN set_aside USING (feedback_id)
     WHERE score IS NOT NULL
     WINDOW latest_first AS (
-        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback.rowid), query_key, response_digest
-        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback_id), query_key, response_digest
+        ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
     )
 ),
 standing AS (
@@ -62,11 +62,11 @@ choices AS (
         chosen_digest = least(chosen_digest, rejected_digest) AS for_one,
         lead(for_one) OVER latest_first                       AS earlier_for_one,
         row_number() OVER latest_first                        AS place
-    FROM feedback_choices
+    FROM preferences
     ANTI JOIN set_aside USING (feedback_id)
     WINDOW latest_first AS (
-        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback_choices.rowid), query_key, one, other
-        ORDER BY occurred_at DESC NULLS LAST, position DESC, feedback_id DESC
+        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback_id), query_key, one, other
+        ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
     )
 )
 SELECT kind, query_key, feedback_id, person

@@ -3,7 +3,7 @@
 WITH given AS (
     SELECT query_key, feedback_id, coalesce(user_id, session_id) AS person FROM feedback
     UNION ALL
-    SELECT query_key, feedback_id, coalesce(user_id, session_id) FROM feedback_choices
+    SELECT query_key, feedback_id, coalesce(user_id, session_id) FROM preferences
 ),
 named AS (
     SELECT pair_id, query_key, feedback_id, role

@@ -6,7 +6,7 @@ CREATE OR REPLACE TEMP TABLE excess AS
 WITH given AS (
     SELECT feedback_id, query_key, coalesce(user_id, session_id) AS person FROM feedback
     UNION ALL
-    SELECT feedback_id, query_key, coalesce(user_id, session_id) FROM feedback_choices
+    SELECT feedback_id, query_key, coalesce(user_id, session_id) FROM preferences
 ),
 weighed AS (
     SELECT feedback_id, query_key, person, weight

@@ -1,0 +1,24 @@
+"""Every connection to DuckDB is made here, so that nothing hangs on the time zone of the machine."""
+
+import duckdb
+
+
+def connect(
+    path: str = ":memory:", *, external_access: bool = True, locked: bool = False, memory_limit: str | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A connection whose times are UTC: a time with an offset becomes the same TIMESTAMP on every machine.
+
+    Args:
+        path: the database file; one in memory where nothing is said.
+        external_access: whether SQL may open other files.
+        locked: nothing of the configuration can be changed afterwards, by SQL from wherever.
+        memory_limit: as DuckDB writes it, such as "512MB".
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": external_access}
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    connection = duckdb.connect(path, config=config)
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")  # a setting of an extension, not known at the time of connecting
+    if locked:
+        connection.execute("SET GLOBAL lock_configuration = true")
+    return connection
