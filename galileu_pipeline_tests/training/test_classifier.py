@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from galileu_pipeline.training.backbone import load_policy, load_reward_model, load_tokenizer, save_adapter
@@ -106,6 +107,6 @@ def test_a_reward_model_has_the_scale_of_the_adapter_it_starts_from(
     save_adapter(load_policy(spec(64)), spec(64))
     model = load_reward_model(spec(4, adapter=tmp_path), tokenizer)
     assert model.peft_config["default"].lora_alpha == 64
-    scales = {module.scaling["default"] for module in model.modules() if hasattr(module, "scaling")}
+    scales = {module.scaling["default"] for module in model.modules() if isinstance(module, LoraLayer)}
     assert scales == {32.0}
     assert any(parameter.requires_grad for name, parameter in model.named_parameters() if "score" in name)

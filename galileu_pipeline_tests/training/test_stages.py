@@ -36,9 +36,12 @@ GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol e bolo."
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty questions; the good answer and the bad answer are always the same."""
-    folder = tmp_path_factory.mktemp("dataset")
-    rows = [(f"Você viu a lua número {number}?", "test" if number % 4 == 0 else "train") for number in range(40)]
+    return write_dataset(tmp_path_factory.mktemp("dataset"), questions=40)
+
+
+def write_dataset(folder: Path, questions: int) -> Path:
+    """Every fourth question is held out; the good answer and the bad answer are always the same."""
+    rows = [(f"Você viu a lua número {number}?", "test" if number % 4 == 0 else "train") for number in range(questions)]
     pairs = [
         {"pair_id": str(index), "prompt": question, "chosen": GOOD, "rejected": BAD, "split": split}
         for index, (question, split) in enumerate(rows)
@@ -49,7 +52,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for text, score in ((GOOD, 1.0), (BAD, 0.0))
     ]
     for name in ("pairs", "examples"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     write_pairs(pa.Table.from_pylist(pairs).to_batches(), "", folder / "pairs")
     write_held_out_answers(pa.Table.from_pylist(answers).to_batches(), "", folder / "pairs")
     write_examples(pa.Table.from_pylist(answers).to_batches(), [], 0.75, "", folder / "examples")
