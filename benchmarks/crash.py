@@ -89,6 +89,7 @@ def main() -> None:
             print(fill_disk(inputs, references, arguments.every))
         else:
             print(kill(inputs, references, arguments.kills, random.Random(arguments.seed)))
+    gc.unfreeze()
 
 
 def kill(inputs: Path, references: dict[StageName, Reference], kills: int, chance: random.Random) -> Tally:
