@@ -15,6 +15,7 @@ import gc
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import crash_side
-from crash_side import MAX_STEPS, SAVE_STEPS, STAGES, Faults
+from crash_side import A_CHECKPOINT, LAST, LAST_BUT_ONE, MAX_STEPS, PUBLICATION, SAVE_STEPS, STAGES, Faults
 from safetensors import safe_open
 
 from galileu_pipeline.errors import GalileuError
@@ -48,8 +49,8 @@ class Reference:
 
     digest: str
     step_s: float
-    checkpoint: Sequence[int]  # which of its changes to the data folder belong to checkpoints
-    publication: Sequence[int]
+    checkpoint: int  # how many changes to the data folder a checkpoint is, with the deletion of an older one
+    publication: int
 
 
 @dataclass
@@ -88,6 +89,7 @@ def main() -> None:
             print(fill_disk(inputs, references, arguments.every))
         else:
             print(kill(inputs, references, arguments.kills, random.Random(arguments.seed)))
+    gc.unfreeze()
 
 
 def kill(inputs: Path, references: dict[StageName, Reference], kills: int, chance: random.Random) -> Tally:
@@ -114,13 +116,14 @@ def run_until_done(
     done, journal = 0, root / "journal"
     while True:
         killing = wanted > 0 and tally.kills.total() < kills
-        places = ["in a checkpoint", "in publishing", *(["in training"] if done < MAX_STEPS else [])]
+        places = ["in training", "in a checkpoint", "in publishing"] if saved(root) < MAX_STEPS else ["in publishing"]
         place = chance.choice(places) if killing else "nowhere"
         journal.unlink(missing_ok=True)
         faults = faults_of(root, place, reference, chance)
         moment = None
         if place == "in training":  # at any moment of some step that is still to come
-            moment = Moment(journal, chance.randint(0, MAX_STEPS - done - 1), chance.uniform(0, reference.step_s))
+            further = chance.randrange(MAX_STEPS - saved(root))
+            moment = Moment(journal, further, chance.uniform(0, reference.step_s))
         code = fork(lambda: crash_side.work(root, stage, journal, faults), moment)  # noqa: B023
         steps, outcome = read(journal)
         if steps:
@@ -141,9 +144,9 @@ def run_until_done(
 
 def faults_of(root: Path, place: str, reference: Reference, chance: random.Random) -> Faults | None:
     if place == "in a checkpoint":
-        return Faults(root, chance.choice(reference.checkpoint), full=False)
+        return Faults(root, A_CHECKPOINT, chance.randint(1, reference.checkpoint), full=False)
     if place == "in publishing":
-        return Faults(root, chance.choice(reference.publication), full=False)
+        return Faults(root, PUBLICATION, chance.randint(1, reference.publication), full=False)
     return None
 
 
@@ -155,10 +158,12 @@ def fill_disk(inputs: Path, references: dict[StageName, Reference], every: int) 
     """
     failures = 0
     for stage, reference in references.items():
-        for at in [*reference.checkpoint, *reference.publication][::every]:
+        places = [(LAST_BUT_ONE, at) for at in range(1, reference.checkpoint + 1)]
+        places += [(PUBLICATION, at) for at in range(1, reference.publication + 1)]
+        for since, at in places[::every]:
             with copy_of(inputs, stage) as root:
                 journal = root / "journal"
-                code = fork(lambda: crash_side.work(root, stage, journal, Faults(root, at, full=True)))  # noqa: B023
+                code = fork(lambda: crash_side.work(root, stage, journal, Faults(root, since, at, full=True)))  # noqa: B023
                 assert code == REFUSED, f"{stage}, write {at}: ended with code {code}, not with an explanation"
                 require_whole(root)
                 journal.unlink()
@@ -175,19 +180,26 @@ def undisturbed(inputs: Path, stage: StageName, *, full: bool) -> Reference:
     with copy_of(inputs, stage) as root:
         began = time.monotonic()
         journal = root / "journal"
-        succeed(lambda: crash_side.work(root, stage, journal, Faults(root, 0, full=full)))
+        succeed(lambda: crash_side.work(root, stage, journal, Faults(root, full=full)))
         _, outcome = read(journal)
-        places = list(enumerate(outcome["events"], start=1))
-        before, last = (
-            [number for number, path in places if f"/.checkpoint-{step}.partial" in path]
-            for step in (MAX_STEPS - SAVE_STEPS, MAX_STEPS)
-        )
+        events = outcome["events"]
+        first = {since: first_of(events, since) for since in (LAST_BUT_ONE, LAST, PUBLICATION)}
         return Reference(
             outcome["digest"],
             (time.monotonic() - began) / MAX_STEPS,
-            checkpoint=range(before[0], last[0]),  # with the deletion of an older one
-            publication=range(last[-1] + 1, len(places) + 1),
+            checkpoint=first[LAST] - first[LAST_BUT_ONE],
+            publication=len(events) - first[PUBLICATION],
         )
+
+
+def first_of(events: Sequence[str], since: str) -> int:
+    return next(number for number, path in enumerate(events) if re.search(since, path))
+
+
+def saved(root: Path) -> int:
+    """The step of the checkpoint that a run in this data folder would go on from."""
+    found = (checkpoints.newest(folder) for folder in (root / "checkpoints").glob("*"))
+    return max((checkpoints.step_of(path) for path in found if path), default=0)
 
 
 def require_whole(root: Path) -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -46,17 +47,25 @@ STAGES: tuple[StageName, ...] = ("sft", "reward", "dpo")
 _FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
+# What is changed first when a checkpoint is written, the last but one, or the files of a model.
+A_CHECKPOINT = r"/\.checkpoint-\d+\.partial"
+LAST_BUT_ONE = rf"/\.checkpoint-{MAX_STEPS - SAVE_STEPS}\.partial"
+LAST = rf"/\.checkpoint-{MAX_STEPS}\.partial"
+PUBLICATION = r"^/models/\..+\.partial/"
+
+
 class Faults:
-    """Counts what this process changes in one folder, and strikes the Nth time.
+    """Counts what this process changes in one folder, from what `since` describes on, and strikes the Nth time.
 
     Counted are every opening for writing, making, renaming and deleting that Python does, and every file that PyTorch
     and safetensors write by themselves, which then is cut off. It strikes by SIGKILL or, from then on, with a full
     disk, which refuses all but deletions.
     """
 
-    def __init__(self, folder: Path, at: int, *, full: bool) -> None:
+    def __init__(self, folder: Path, since: str = "", at: int = 0, *, full: bool) -> None:
         self.events: list[str] = []
-        self._folder, self._at, self._full = str(folder), at, full
+        self._folder, self._since, self._at, self._full = str(folder), since, at, full
+        self._count = 0
         self._striking = False
 
     def install(self) -> None:
@@ -88,7 +97,9 @@ class Faults:
         if self._full and not adds:
             return False
         self.events.append(os.fspath(path).removeprefix(self._folder))
-        return len(self.events) == self._at or (self._full and 0 < self._at < len(self.events))
+        if self._count or re.search(self._since, self.events[-1]):
+            self._count += 1
+        return self._count == self._at > 0 or (self._full and 0 < self._at < self._count)
 
     def _strike(self, error: Exception) -> None:
         if not self._full:

@@ -171,3 +171,26 @@ def test_what_is_no_fault_of_a_disk_stays_a_bug(tmp_path: Path, error: Exception
 
     with pytest.raises(type(error)):
         serve(tmp_path / "spec.json", work)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device", "/data"), "galileu prune"),
+        (OSError(30, "Read-only file system"), "writable"),
+    ],
+)
+def test_the_command_line_says_it_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    from galileu_pipeline import cli
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line

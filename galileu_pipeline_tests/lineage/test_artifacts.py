@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
+from galileu_pipeline.lineage import artifacts
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.digests import files_digest, json_digest
 from galileu_pipeline.lineage.manifest import RunInfo
@@ -210,3 +212,55 @@ def test_what_served_a_making_that_was_killed_after_its_publication_goes_with_th
     scratch.mkdir(parents=True)
     assert store.make(plan, write_text("x"), scratch=scratch).reused
     assert not scratch.exists()
+
+
+WRITES = 18  # more than a publication needs
+
+
+def fail_at(patch: pytest.MonkeyPatch, number: int) -> list[str]:
+    """A disk that is full from the Nth change on; deletions go well. Returns what was changed."""
+    changes: list[str] = []
+
+    def wrap(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
+        def change(*arguments: Any, **options: Any) -> Any:
+            changes.append(name)
+            if len(changes) >= number:
+                raise OSError(28, "No space left on device")
+            return function(*arguments, **options)
+
+        patch.setattr(owner, name, change)
+
+    for name in ("write_text", "mkdir", "rename", "replace"):
+        wrap(Path, name)
+    wrap(artifacts, "sync")
+    return changes
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("number", range(1, WRITES))
+def test_wherever_the_disk_is_full_the_last_good_state_stays(store: ArtifactStore, number: int, force: bool) -> None:
+    plan = Plan("dpo_dataset", [], {})
+    if force:
+        store.make(plan, write_text("old"))
+    with pytest.MonkeyPatch.context() as patch:
+        changes = fail_at(patch, number)
+        try:
+            store.make(plan, write_text("new"), force=True)
+        except OSError:
+            assert len(changes) >= number
+        else:
+            assert len(changes) < number
+    made = store.make(plan, write_text("new"))
+    assert (made.artifact.path / "sub" / "file.txt").read_text() in ({"old", "new"} if force else {"new"})
+    assert verify(store, plan.id) == []
+    assert not list(store.data.root.rglob("*.partial"))
+
+
+def test_no_publication_needs_more_writes_than_are_tried(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan("dpo_dataset", [], {})
+    store.make(plan, write_text("old"))
+    changes = fail_at(monkeypatch, 1000)
+    store.make(plan, write_text("new"), force=True)
+    assert 6 < len(changes) < WRITES
