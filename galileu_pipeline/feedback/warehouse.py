@@ -84,6 +84,14 @@ class Warehouse:
                 f"{self.path} was in use by another process for {self.lock_timeout_s:.0f} s. "
                 "Wait for the running materialization to end (see the Runs page of the Dagster UI), then try again."
             ) from None
+        except duckdb.IOException as error:
+            # Programs that know nothing of the lock file, such as the DuckDB shell.
+            if "Could not set lock" not in str(error):
+                raise
+            raise WarehouseBusyError(
+                f"{self.path} is busy: another program, such as the DuckDB shell, has it open. Close it there, then "
+                "try again."
+            ) from error
 
 
 def _quoted(path: Path) -> str:

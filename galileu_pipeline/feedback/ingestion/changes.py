@@ -5,7 +5,7 @@ from contextlib import closing
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import utc_now

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,13 +19,16 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
 from galileu_pipeline.feedback.ingestion.reasons import Reason
-from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale, ScaleJudge
+from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.ingestion.sources.readings import FileReading
 from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES, SourceTable
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.statements import sql
 
 MAX_TEXT_CHARS = 100_000
@@ -157,20 +161,28 @@ class Ingestor:
         for table in TABLES:
             name = f"{source.path.name}:{table.name}"
             after = self._resume_position(source, table, name)
-            report += self._ingest(name, source.batches(table, after), {})
+            report += self._ingest(name, source.batches(table, after), ScaleJudge(FIVE_STARS))
         return report
 
-    def file(self, file: FeedbackFile, mapping: Mapping[str, str]) -> IngestionReport:
-        """Every row of the file; `mapping` gives, for fields that have another name there, that name.
+    def file(self, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None = None) -> IngestionReport:
+        """Every row of the file.
+
+        Args:
+            mapping: for fields that have another name there, that name.
+            scale: what the file's ratings mean, where it is not what `ScaleJudge` takes for granted.
 
         Raises:
-            InputError: the file breaks off, lacks a column, or `mapping` names no field. Nothing is to be kept then:
-                let the warehouse roll back.
+            InputError: the file breaks off, lacks a column, is not on that scale, or `mapping` names no field. Nothing
+                is to be kept then: let the warehouse roll back.
         """
-        if unknown := sorted(set(mapping) - set(FIELDS)):
-            raise InputError(f"There is no field {unknown[0]}; the fields are {', '.join(FIELDS)}.")
-        # The SQLite reader renames by itself.
-        return self._ingest(file.path.name, file.batches(mapping), {} if file.format == Format.SQLITE else mapping)
+        return self.read(FileReading(file, mapping), ScaleJudge(scale or file.own_scale))
+
+    def read(self, reading: FileReading, judge: ScaleJudge) -> IngestionReport:
+        """As `file`; `reading` and `judge` have learnt what the file is like when this returns, or raises."""
+        name = shown_name(Path(reading.file.path.name))
+        report = self._ingest(name, reading.batches(), judge)
+        judge.require_fit(shown_name(reading.file.path))
+        return report
 
     def retry_quarantine(self) -> IngestionReport:
         """Judge the rows in quarantine again; those that pass now leave it. Rows that were not kept whole stay."""
@@ -185,7 +197,7 @@ class Ingestor:
             self._retried_rows.put(retried)
             number, accepted, released = self._next_ingestion(), 0, 0
             reasons: Counter[str] = Counter()
-            for prepared in self._prepared([batch], {}):
+            for prepared in self._prepared([batch], ScaleJudge(FIVE_STARS)):
                 for layer in prepared.layers():
                     self._judge(layer)
                     accepted += self._insert(source, number)
@@ -197,17 +209,17 @@ class Ingestor:
             )
         return total
 
-    def _ingest(self, source: str, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> IngestionReport:
+    def _ingest(self, source: str, batches: Iterable[RowBatch], judge: ScaleJudge) -> IngestionReport:
         number, now = self._next_ingestion(), datetime.now(UTC).replace(tzinfo=None)
         report, last = IngestionReport(), None
-        for prepared in self._prepared(batches, mapping):
+        for prepared in self._prepared(batches, judge):
             batch = prepared.raw
             accepted, reasons = 0, self._quarantine_unread(source, now, batch.refused)
             for layer in prepared.layers():
                 self._judge(layer)
                 accepted += self._insert(source, number)
                 if self._faults():
-                    reasons += self._quarantine_judged(source, now, batch, mapping)
+                    reasons += self._quarantine_judged(source, now, batch, judge.scale)
             report += IngestionReport(
                 rows=batch.size,
                 accepted=accepted,
@@ -220,16 +232,16 @@ class Ingestor:
             self._record(number, source, counts, self._place(last))
         return report
 
-    def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[_Batch]:
+    def _prepared(self, batches: Iterable[RowBatch], judge: ScaleJudge) -> Iterator[_Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
         with duckdb.connect(config={"memory_limit": "512MB"}) as parser:
-            self._set_variables(parser, mapping)
             raw_rows = _Feed(parser, "raw_rows")
 
             def parsed() -> Iterator[_Batch]:
                 for batch in batches:
+                    self._set_variables(parser, batch.paths, judge.scale)
                     raw_rows.put(_numbered(batch))
-                    yield _Batch(batch, parser.sql(sql("ingestion/parse_rows")).to_arrow_table())
+                    yield _Batch(batch, judge.see(parser.sql(sql("ingestion/parse_rows")).to_arrow_table()))
 
             def prepared() -> Iterator[_Batch]:
                 for batch in _one_ahead(parsed()):
@@ -248,11 +260,18 @@ class Ingestor:
             rows.column_names.index("fault"), "fault", pa.array(judged, rows.schema.field("fault").type)
         )
 
-    def _set_variables(self, connection: duckdb.DuckDBPyConnection, mapping: Mapping[str, str]) -> None:
+    def _set_variables(self, connection: duckdb.DuckDBPyConnection, paths: Mapping[str, str], scale: Scale) -> None:
         """What parse_rows.sql and select_refused.sql ask for."""
         variables = {
             "fields": list(FIELDS),
-            "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
+            "paths": [paths.get(field, f"$.{field}") for field in FIELDS],
+            "scale_name": str(scale),
+            "scale_ends": scale.ends,
+            "worst_rating": scale.worst,
+            "best_rating": scale.best,
+            "thumbs": scale.thumbs,
+            "up_words": list(UP_WORDS),
+            "down_words": list(DOWN_WORDS),
             "max_text_chars": MAX_TEXT_CHARS,
             "identity_secret": self._secret,
         }
@@ -275,11 +294,9 @@ class Ingestor:
             for statement in ("insert_votes", "insert_choices", "insert_comparisons")
         )
 
-    def _quarantine_judged(
-        self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str]
-    ) -> Counter[str]:
+    def _quarantine_judged(self, source: str, now: datetime, batch: RowBatch, scale: Scale) -> Counter[str]:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
-        self._set_variables(self.connection, mapping)
+        self._set_variables(self.connection, batch.paths, scale)
         self._raw_rows.put(_numbered(batch))
         return self._quarantine(source, now, self.connection.sql(sql("ingestion/select_refused")).to_arrow_table())
 
@@ -378,10 +395,6 @@ def _one_ahead(items: Iterator[_Batch]) -> Iterator[_Batch]:
         while (item := coming.result()) is not None:
             coming = pool.submit(next, items, None)
             yield item
-
-
-def _escaped(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:
