@@ -1,6 +1,7 @@
 """What all commands share: the app, the two streams, and how results are shown."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,9 +49,10 @@ def open_store() -> ArtifactStore:
 
 
 def short(path: Path) -> str:
-    """`path` as one would type it here."""
+    """`path` as one would type it here; what cannot be shown of it is replaced."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    typed = path.relative_to(here) if path.is_relative_to(here) else path
+    return os.fsencode(typed).decode("utf-8", "replace")
 
 
 def tell(line: str) -> None:

@@ -28,8 +28,11 @@ class Warehouse:
         self.memory_limit = memory_limit
 
     @contextmanager
-    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open(self, *, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the whole schema; all writes are committed together at the end, or none is.
+
+        Args:
+            keep: False undoes all writes at the end, to see what they would do.
 
         Raises:
             WarehouseBusyError: another process held the file for `lock_timeout_s` seconds.
@@ -52,7 +55,10 @@ class Warehouse:
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            if keep:
+                connection.commit()
+            else:
+                connection.rollback()
 
     def rewrite(self) -> None:
         """Copy all that is in the file into a new one, which takes its place.

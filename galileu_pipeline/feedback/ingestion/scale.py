@@ -43,13 +43,13 @@ class Scale:
         if text.strip().lower() == "thumbs":
             return THUMBS
         found = _SCALE.fullmatch(text)
-        ends = [float(end.replace(",", ".")) for end in found.groups()] if found else [0.0, 0.0]
-        if ends[0] == ends[1]:
+        worst, best = (float(found[end].replace(",", ".")) if found else 0.0 for end in (1, 2))
+        if worst == best:
             raise InputError(
                 f"--scale {text} is no scale. Give the worst and the best rating, such as --scale 0-10 or "
                 "--scale=-1..1, or say --scale thumbs."
             )
-        return cls(*ends)
+        return cls(worst, best)
 
     def __str__(self) -> str:
         if self.thumbs:

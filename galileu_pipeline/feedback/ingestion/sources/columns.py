@@ -10,6 +10,7 @@ from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
 from galileu_pipeline.markdown import printable, shorten
 
 MAX_NAME_CHARS = 60
+_NOWHERE = "$[0]"  # an object has no such place: a column that `--map` gave to another field is not its own field too
 # Names that other programs, and Brazilian forms, give to a field. They are proposed, never taken for granted.
 _LIKELY = {
     "query": "question prompt pergunta input instruction userquery usermessage mensagem message texto questao",
@@ -104,8 +105,10 @@ class ColumnUse:
             )
 
     def json_paths(self) -> dict[str, str]:
-        """For fields that stand under another name, the JSON path of it."""
-        return {target: json_path(self._steps(name)) for target, name in self.used.items() if name != target}
+        """For fields that do not stand under their own name, the JSON path of where they stand."""
+        elsewhere = {name: _NOWHERE for name in self._seen if name in FIELD_NAMES and name not in self.used}
+        found = {target: json_path(self._steps(name)) for target, name in self.used.items() if name != target}
+        return elsewhere | found
 
     def fields_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a row, with their values as they came."""
@@ -119,18 +122,18 @@ class ColumnUse:
                 self.used[target] = column
                 taken.add(self._steps(column)[0])
         for column in self._seen:
-            target = column if column in FIELD_NAMES else _FIELDS_BY_FOLDED.get(folded(column))
-            if target is None or target in self.mapping or column in taken:
+            own = _FIELDS_BY_FOLDED.get(folded(column))
+            if own is None or own in self.mapping or column in taken:
                 continue
-            taken.add(column)
-            before = self.used.setdefault(target, column)
-            if before != column and target not in (before, column):
+            if own in self._seen and column != own:
+                continue  # the exact name wins
+            if own in self.used:
                 raise InputError(
-                    f"the columns {shown_column(before)} and {shown_column(column)} could both be {target}; say which "
-                    f"one is: --map {target}=NAME"
+                    f"the columns {shown_column(self.used[own])} and {shown_column(column)} could both be {own}; say "
+                    f"which one is: --map {own}=NAME"
                 )
-            if column == target:
-                self.used[target] = column
+            self.used[own] = column
+            taken.add(column)
         left = [column for column in self._seen if column not in taken and column]
         self.unused = {column: self._likely(column) for column in left}
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from galileu_pipeline.errors import InputError
 
 HEAD_BYTES = 1 << 16
+UTF8_BOM = b"\xef\xbb\xbf"
 _ZIP = b"PK\x03\x04"
 _OTHER_FILES = {
     b"PK\x05\x06": "an empty ZIP archive",
@@ -48,7 +49,7 @@ _OTHER_FILES = {
 }
 _PLACED = {257: (b"ustar", "a tar archive; unpack it first"), 8: (b"DUCK", "a DuckDB database; export its table first")}
 _TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f")
-_BINARY_SHARE = 0.1  # of control characters; texts with a stray one are texts
+_BINARY_SHARE = 0.05  # of control characters; texts with a stray one are texts
 
 
 def is_compressed(path: Path) -> bool:
@@ -79,10 +80,18 @@ def name_other_file(head: bytes) -> str | None:
             return name
     if _opener(head):
         return "compressed twice; decompress it once first"
-    if len(head) > 3 and head[1::2].count(0) > 0.4 * len(head[1::2]):
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if max(even, odd) > 0.2 * len(head) and min(even, odd) < 0.05 * len(head):
         return "in UTF-16 without a mark; save it as UTF-8"
     controls = sum(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head)
-    return "a binary file of no known kind" if controls > _BINARY_SHARE * len(head) else None
+    if controls > _BINARY_SHARE * len(head) and not looks_like_json(head):
+        return "a binary file of no known kind"
+    return None
+
+
+def looks_like_json(head: bytes) -> bool:
+    """Whether a file that begins with `head` is JSON, be it broken."""
+    return head.removeprefix(UTF8_BOM).lstrip()[:1] in (b"[", b"{")
 
 
 @contextmanager

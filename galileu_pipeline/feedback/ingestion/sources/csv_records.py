@@ -59,17 +59,14 @@ class RecordReader:
 
     Args:
         width: how many cells a whole row has.
-        is_row: whether so many cells can be a row, judged by what they hold; None where any text may be anywhere.
+        is_row: whether so many cells can be a row, judged by what they hold.
     """
 
-    def __init__(
-        self, lines: LineReader, delimiter: str, width: int, is_row: Callable[[list[str]], bool] | None = None
-    ) -> None:
+    def __init__(self, lines: LineReader, delimiter: str, width: int, is_row: Callable[[list[str]], bool]) -> None:
         self._lines = lines
         self._delimiter = delimiter
         self._width = width
-        # Text between quotation marks has commas as it likes, but hardly ever just as many tabs as a row.
-        self._is_row = is_row or (lambda _: delimiter == "\t")
+        self._is_row = is_row
         escaped = re.escape(delimiter)
         self._cell = re.compile(rf'(?:"([^"]*(?:""[^"]*)*)"|([^{escaped}]*)){escaped}')
         self._in_doubt = False

@@ -15,7 +15,7 @@ from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.ingestion.sources.columns import folded, shown_column
 from galileu_pipeline.feedback.ingestion.sources.csv_records import LineReader, Record, RecordReader
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, RefusedRow, RowBatch
-from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
+from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES, TABLES
 
 DELIMITERS = ",;\t|"
 _FORMULA_STARTS = tuple("=+-@\t\r＝＋－＠")
@@ -23,7 +23,10 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's own fi
 _HEADER_LINES = 20
 _KNOWN = {folded(name) for name in FIELD_NAMES}
 # What cells of these fields look like, so that a line of text is not taken for a row.
+_TEXT = re.compile(r".*\S.*")
 _LOOKS = {
+    **dict.fromkeys((name for table in TABLES for name in table.required if name != "verdict"), _TEXT),
+    "verdict": re.compile(r"\s*[\w ()]{2,30}"),
     "rating": re.compile(r"\s*(?:[+-]?\d+(?:[.,]\d+)?\s*)?"),
     "thumbs_up": re.compile(r"\s*(?:[\w+-]{1,10}\s*)?"),
     "timestamp": re.compile(r"\s*(?:\d[\d/.:T Z,+-]{3,40})?"),
@@ -84,7 +87,7 @@ def read_csv(header: Header, used: dict[str, str]) -> Iterator[RowBatch]:
         used: for each field, the name of its column.
     """
     width = len(header.names)
-    records = RecordReader(header.lines, header.delimiter, width, _row_test(header.names, used))
+    records = RecordReader(header.lines, header.delimiter, width, _row_test(header, used))
     rows = (_row(record, header.names) for record in records if record.fault or any(record.cells))
     while batch := list(islice(rows, BATCH_ROWS)):
         good = [row for row in batch if not isinstance(row, RefusedRow)]
@@ -105,11 +108,16 @@ def _names(lines: Sequence[tuple[int, str]], delimiter: str) -> tuple[str, list[
     return delimiter, [" ".join(cell.split()) for cell in cells], reader.line_num
 
 
-def _row_test(names: Sequence[str], used: dict[str, str]) -> Callable[[list[str]], bool] | None:
-    looks = [(names.index(used[field]), look) for field, look in _LOOKS.items() if used.get(field) in names]
-    if not looks:
-        return None
-    return lambda cells: all(look.fullmatch(cells[place]) for place, look in looks)
+def _row_test(header: Header, used: dict[str, str]) -> Callable[[list[str]], bool]:
+    """Whether a line could be a row of its own.
+
+    Where all cells may hold any text, only tabs can tell: between quotation marks there are commas as one likes, but
+    hardly ever just as many tabs as in a row.
+    """
+    looks = {field: look for field, look in _LOOKS.items() if used.get(field) in header.names}
+    places = [(header.names.index(used[field]), look) for field, look in looks.items()]
+    telling = header.delimiter == "\t" or any(look is not _TEXT for look in looks.values())
+    return lambda cells: telling and all(look.fullmatch(cells[place]) for place, look in places)
 
 
 def _row(record: Record, names: Sequence[str]) -> tuple[int, str] | RefusedRow:

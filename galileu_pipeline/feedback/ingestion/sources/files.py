@@ -16,7 +16,9 @@ from galileu_pipeline.feedback.ingestion.scale import Scale
 from galileu_pipeline.feedback.ingestion.sources import json_wrapped
 from galileu_pipeline.feedback.ingestion.sources.compression import (
     HEAD_BYTES,
+    UTF8_BOM,
     is_compressed,
+    looks_like_json,
     name_other_file,
     open_plain,
     reading,
@@ -26,7 +28,7 @@ from galileu_pipeline.feedback.ingestion.sources.formats import recognise_format
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 
-_SQLITE, UTF8_BOM = b"SQLite format 3\x00", b"\xef\xbb\xbf"
+_SQLITE = b"SQLite format 3\x00"
 _LIST_OPENS = re.compile(r"\s*\[?\s*")
 
 
@@ -70,7 +72,7 @@ class FeedbackFile:
                 return cls(path, Format.SQLITE, compressed)
             if other := name_other_file(head):
                 raise InputError(f"{shown_name(path)} is {other}.")
-            if head.removeprefix(UTF8_BOM).lstrip()[:1] not in b"[{":
+            if not looks_like_json(head):
                 return cls(path, Format.CSV, compressed)
             layout, first = _json_layout(file)
             return cls(path, layout, compressed, recognise_format(first))
