@@ -413,7 +413,8 @@ def test_whatever_comes_is_accounted_for(rows: list[Row], garbage: bytes, seed: 
         lines = [json.dumps(row).encode("utf-8", "surrogatepass") for row in rows]
         lines.insert(random.Random(seed).randint(0, len(lines)), garbage)
         path = Path(folder) / "x.jsonl"
-        path.write_bytes(b'{"query": "q", "response": "r", "rating": 5}\n' + b"\n".join(lines))
+        good = (b'{"query": "q%d", "response": "r", "rating": 5}\n' % number for number in range(20))
+        path.write_bytes(b"".join(good) + b"\n".join(lines))
         warehouse = Warehouse(Path(folder) / "x.duckdb")
         first, second = (import_file(warehouse, path, scale="1-5") for _ in range(2))
         shutil.copy(path, Path(folder) / "other name.jsonl")

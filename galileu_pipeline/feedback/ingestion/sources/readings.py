@@ -68,7 +68,7 @@ class FileReading:
                     yield from source.batches(table)
         elif self.file.format == Format.CSV:
             yield from self._csv()
-        elif self.file.records:
+        elif self.file.records and not self.mapping:
             yield from converted(self._json(), self.file.records, self.skipped)
         else:
             yield from self._located(self._json())
