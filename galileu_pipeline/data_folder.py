@@ -4,8 +4,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from galileu_pipeline.errors import InputError
+
 ARTIFACT_KINDS = ("datasets", "models", "evaluations")
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+_PATTERN_SIGNS = "?*["
 
 
 @dataclass(frozen=True)
@@ -16,11 +19,17 @@ class DataFolder:
 
     @classmethod
     def from_environment(cls) -> "DataFolder":
-        """`GALILEU_DATA_DIR`, or `data/` of the checkout this package runs from, or `data/` of the working folder."""
+        """`GALILEU_DATA_DIR`, or `data/` of the checkout this package runs from, or `data/` of the working folder.
+
+        Raises:
+            InputError: DuckDB would take the folder's name for a pattern, or cannot be told it.
+        """
         if configured := os.environ.get("GALILEU_DATA_DIR"):
-            return cls(Path(configured).expanduser().resolve())
-        home = PROJECT_ROOT if (PROJECT_ROOT / "pyproject.toml").is_file() else Path.cwd()
-        return cls(home / "data")
+            root = Path(configured).expanduser().resolve()
+        else:
+            root = (PROJECT_ROOT if (PROJECT_ROOT / "pyproject.toml").is_file() else Path.cwd()) / "data"
+        _require_plain_name(root)
+        return cls(root)
 
     @property
     def feedback_db(self) -> Path:
@@ -74,3 +83,18 @@ class DataFolder:
     def pointers(self) -> list[Path]:
         """The files that name what is current, of every profile."""
         return sorted((self.root / "current").glob("*/*.json"))
+
+
+def _require_plain_name(root: Path) -> None:
+    """DuckDB opens other files than the one named where a path has signs of a pattern."""
+    shown = os.fsencode(root).decode("utf-8", "replace")
+    if signs := [sign for sign in _PATTERN_SIGNS if sign in shown]:
+        raise InputError(
+            f"The data folder {shown} has {' and '.join(signs)} in its path, which DuckDB takes for a pattern. Rename "
+            "the folder, or set GALILEU_DATA_DIR to another one."
+        )
+    if shown != str(root):
+        raise InputError(
+            f"The path of the data folder {shown} is not UTF-8. Rename the folder, or set GALILEU_DATA_DIR to "
+            "another one."
+        )

@@ -50,5 +50,11 @@ class WarehouseBusyError(GalileuError):
     transient = True
 
 
+class SourceBusyError(GalileuError):
+    """Another program has locked a file of feedback."""
+
+    transient = True
+
+
 class DivergedError(StageError):
     """Training left the finite numbers, or the policy went too far from its reference."""

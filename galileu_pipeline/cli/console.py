@@ -4,6 +4,7 @@ No module of this package imports at its top what one command alone needs: each 
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,9 +52,10 @@ def open_store() -> "ArtifactStore":
 
 
 def short(path: Path) -> str:
-    """`path` as one would type it here."""
+    """`path` as one would type it here; what cannot be shown of it is replaced."""
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    typed = path.relative_to(here) if path.is_relative_to(here) else path
+    return os.fsencode(typed).decode("utf-8", "replace")
 
 
 def tell(line: str) -> None:

@@ -36,22 +36,43 @@ def stats(as_json: AsJson = False) -> None:
 
 @app.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="SQLite, JSON lines, JSON or CSV, each also gzipped.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="SQLite, JSON lines, JSON or CSV, also compressed, or another program's export."),
+    ],
     mapping: Annotated[
         list[str], typer.Option("--map", metavar="FIELD=NAME", help="A field that has another name in the files.")
     ] = [],  # noqa: B006 (Typer copies it)
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="WORST-BEST|thumbs", help="What ratings mean: 1-5 if nothing is said, 0-10, thumbs."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be read.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring feedback in from files. The same file twice adds nothing; if one file cannot be read, none is imported."""
+    from galileu_pipeline.cli.import_preview import show_preview
     from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport
-    from galileu_pipeline.feedback.stages import import_files
+    from galileu_pipeline.feedback.ingestion.scale import Scale
+    from galileu_pipeline.feedback.stages import import_files, preview_files
     from galileu_pipeline.feedback.warehouse import Warehouse
 
     data = DataFolder.from_environment()
-    with err.status("importing"):
-        reports = import_files(
-            Warehouse(data.warehouse), data, files, mapping=_mapping(mapping), repair_text=active_profile().repair_text
+    with err.status("reading" if dry_run else "importing"):
+        reports = (preview_files if dry_run else import_files)(
+            Warehouse(data.warehouse),
+            data,
+            files,
+            mapping=_mapping(mapping),
+            repair_text=active_profile().repair_text,
+            scale=Scale.parse(scale) if scale is not None else None,
         )
+    if dry_run:
+        show_preview(reports, as_json=as_json)
+        return
+    for path, report in reports.items():
+        for note in report.summary.notes():
+            tell(f"{short(path)}: {note}.")
     if as_json:
         print_json(sum(reports.values(), IngestionReport()))
         return

@@ -13,7 +13,7 @@ import duckdb
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES
 from galileu_pipeline.feedback.statements import sql
 
 _BUSY_TIMEOUT_S = 60.0

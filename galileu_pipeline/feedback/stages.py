@@ -1,5 +1,6 @@
 """From raw feedback to datasets: each function makes one artifact, and is what the asset of that name calls."""
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from galileu_pipeline.feedback.analytics.plots import plots
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.changes import record_import
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
+from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file, preview_file
 from galileu_pipeline.feedback.ingestion.ingestor import (
     IngestionReport,
     Ingestor,
@@ -22,6 +24,7 @@ from galileu_pipeline.feedback.ingestion.ingestor import (
     masked_by_kind,
 )
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.scale import Scale
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.pairing import datasets, provenance
@@ -66,21 +69,49 @@ def import_files(
     *,
     mapping: Mapping[str, str],
     repair_text: bool,
-) -> dict[Path, IngestionReport]:
+    scale: Scale | None = None,
+) -> dict[Path, FileImport]:
     """Bring files of any supported format into the warehouse: all of them, or none if one cannot be read.
 
     Args:
         mapping: for fields of the guide, the name each has in these files.
+        scale: of the ratings in these files, where it is not 1 to 5.
 
     Raises:
-        InputError: a file is none that can be imported, breaks off, or lacks a column.
+        InputError: a file is none that can be imported, breaks off, lacks a column, or is on another scale.
     """
     recognised = [FeedbackFile.recognise(path) for path in files]
     with warehouse.open() as connection:
         ingest = ingestor(data, repair_text=repair_text)(connection)
-        reports = {file.path: ingest.file(file, mapping) for file in recognised}
+        reports = {file.path: import_file(ingest, file, mapping, scale) for file in recognised}
     record_import(data)
     return reports
+
+
+def preview_files(
+    warehouse: Warehouse,
+    data: DataFolder,
+    files: Sequence[Path],
+    *,
+    mapping: Mapping[str, str],
+    repair_text: bool,
+    scale: Scale | None = None,
+) -> dict[Path, FileImport]:
+    """What `import_files` would do with each file by itself, without doing it.
+
+    Raises:
+        InputError: a file is none that can be imported.
+    """
+    recognised = [FeedbackFile.recognise(path) for path in files]
+    with tempfile.TemporaryDirectory(prefix="galileu-preview-") as folder:
+        if not warehouse.path.exists():  # then none is left behind either
+            data, warehouse = DataFolder(Path(folder)), Warehouse(DataFolder(Path(folder)).warehouse)
+        ingestor_of = ingestor(data, repair_text=repair_text)
+        previews = {}
+        for file in recognised:
+            with warehouse.open(keep=False) as connection:
+                previews[file.path] = preview_file(ingestor_of(connection), file, mapping, scale)
+        return previews
 
 
 def retry_quarantine(warehouse: Warehouse, data: DataFolder, *, repair_text: bool) -> IngestionReport:

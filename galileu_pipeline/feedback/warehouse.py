@@ -29,8 +29,11 @@ class Warehouse:
         self.memory_limit = memory_limit
 
     @contextmanager
-    def open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def open(self, *, keep: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection to the whole schema; all writes are committed together at the end, or none is.
+
+        Args:
+            keep: False undoes all writes at the end, to see what they would do.
 
         Raises:
             WarehouseBusyError: another process held the file for `lock_timeout_s` seconds.
@@ -46,7 +49,10 @@ class Warehouse:
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            if keep:
+                connection.commit()
+            else:
+                connection.rollback()
 
     def rewrite(self) -> None:
         """Copy all that is in the file into a new one, which takes its place.
@@ -78,6 +84,14 @@ class Warehouse:
                 f"{self.path} was in use by another process for {self.lock_timeout_s:.0f} s. "
                 "Wait for the running materialization to end (see the Runs page of the Dagster UI), then try again."
             ) from None
+        except duckdb.IOException as error:
+            # Programs that know nothing of the lock file, such as the DuckDB shell.
+            if "Could not set lock" not in str(error):
+                raise
+            raise WarehouseBusyError(
+                f"{self.path} is busy: another program, such as the DuckDB shell, has it open. Close it there, then "
+                "try again."
+            ) from error
 
 
 def _quoted(path: Path) -> str:

@@ -12,7 +12,15 @@ def test_in_and_out_again(sandbox: Sandbox, tmp_path: Path) -> None:
     rows = [{**VOTE, "feedback_id": str(number), "rating": rating} for number, rating in enumerate([5, 1, 9])]
     path = json_lines(tmp_path / "ratings.jsonl", [*rows, {"query": "só a pergunta"}])
 
-    first = sandbox.galileu("import", str(path), "--json")
+    unsaid = sandbox.galileu("import", str(path))
+    assert unsaid.returncode == 2
+    assert "likely --scale 0-10" in unsaid.stderr
+    dry = sandbox.galileu("import", str(path), "--scale", "1-5", "--dry-run", "--json")
+    (preview,) = json.loads(dry.stdout)
+    assert (preview["layout"], preview["scale"], preview["rows"], preview["accepted"]) == ("json_lines", "1-5", 4, 2)
+    assert preview["first_rows"][0]["rating"] == 5
+
+    first = sandbox.galileu("import", str(path), "--scale", "1-5", "--json")
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout) == {
         "rows": 4,
@@ -20,7 +28,7 @@ def test_in_and_out_again(sandbox: Sandbox, tmp_path: Path) -> None:
         "duplicates": 0,
         "quarantined": {"invalid_rating": 1, "missing_text": 1},
     }
-    assert json.loads(sandbox.galileu("import", str(path), "--json").stdout)["duplicates"] == 4
+    assert json.loads(sandbox.galileu("import", str(path), "--scale", "1-5", "--json").stdout)["duplicates"] == 4
 
     listed = sandbox.galileu("quarantine", COLUMNS="200")
     assert "ratings.jsonl" in listed.stdout
@@ -67,6 +75,7 @@ def test_nothing_bad_ends_in_a_traceback(tmp_path: Path) -> None:
     for arguments in (
         ("import", str(tmp_path / "none.csv")),
         ("import", str(tmp_path / "names.csv"), "--map", "query"),
+        ("import", str(tmp_path / "names.csv"), "--scale", "stars"),
         ("export", "pairs", str(tmp_path / "out.xlsx")),
         ("export", "everything", str(tmp_path / "out.csv")),
         ("report", str(tmp_path / "out.html"), "--language", "fr"),

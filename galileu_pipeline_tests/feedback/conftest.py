@@ -11,6 +11,7 @@ from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
+from galileu_pipeline.feedback.ingestion.scale import Scale
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
@@ -69,9 +70,10 @@ def ingest(warehouse: Warehouse, path: Path) -> IngestionReport:
         return Ingestor(connection, preparer()).sqlite(SqliteFeedback(path))
 
 
-def import_file(warehouse: Warehouse, path: Path, **mapping: str) -> IngestionReport:
+def import_file(warehouse: Warehouse, path: Path, scale: str | None = None, **mapping: str) -> IngestionReport:
     with warehouse.open() as connection:
-        return Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping)
+        said = Scale.parse(scale) if scale else None
+        return Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping, said)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,7 +19,6 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.database import connect
-from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.batches import Batch, Feed, layers, numbered, one_ahead
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
@@ -27,10 +27,14 @@ from galileu_pipeline.feedback.ingestion.identity import Identities, with_faults
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
 from galileu_pipeline.feedback.ingestion.quarantine import masked_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
-from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale, ScaleJudge
+from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.ingestion.sources.readings import FileReading
 from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES, SourceTable
 from galileu_pipeline.feedback.ingestion.sources.sqlite_changes import compare, fresh_rows
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.ingestion.states import States
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.times import EARLIEST, latest
@@ -147,19 +151,18 @@ class Ingestor:
         report = IngestionReport()
         for table in TABLES:
             if source.has(table):
-                report += self._follow(source, table)
+                report += self._follow(source, table) if source.has_row_ids(table) else self._reread(source, table)
         return report
 
     def _follow(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
-        name = f"{source.path.name}:{table.name}"
+        name = _table_name(source, table)
         followed = FollowedTable(self.connection, name)
         key = hashlib.sha256(self._secret.encode()).digest()
         with source.snapshot(table) as snapshot:
             changes = compare(source, snapshot, table, followed.blocks, key)
             followed.begin(changes, self._next_ingestion())
-            report = self._ingest(
-                name, fresh_rows(source, snapshot, table, changes), {}, Identities(followed.taken), in_place=True
-            )
+            rows = fresh_rows(source, snapshot, table, changes)
+            report = self._ingest(name, rows, ScaleJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
         gone = followed.gone(report.replaced)
         self._states.archive(gone, "gone", followed.ingestion)
         if gone.num_rows and not report.rows:
@@ -167,18 +170,29 @@ class Ingestor:
         followed.end()
         return report.model_copy(update={"gone": gone.num_rows})
 
-    def file(self, file: FeedbackFile, mapping: Mapping[str, str]) -> IngestionReport:
-        """Every row of the file; `mapping` gives, for fields that have another name there, that name.
+    def _reread(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
+        """All rows of a view, in which nothing says which row is which but what it holds: as those of a file."""
+        return self._ingest(_table_name(source, table), source.batches(table), ScaleJudge(FIVE_STARS), Identities())
+
+    def file(self, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None = None) -> IngestionReport:
+        """Every row of the file.
+
+        Args:
+            mapping: for fields that have another name there, that name.
+            scale: what the file's ratings mean, where it is not what `ScaleJudge` takes for granted.
 
         Raises:
-            InputError: the file breaks off, lacks a column, or `mapping` names no field. Nothing is to be kept then:
-                let the warehouse roll back.
+            InputError: the file breaks off, lacks a column, is not on that scale, or `mapping` names no field. Nothing
+                is to be kept then: let the warehouse roll back.
         """
-        if unknown := sorted(set(mapping) - set(FIELDS)):
-            raise InputError(f"There is no field {unknown[0]}; the fields are {', '.join(FIELDS)}.")
-        # The SQLite reader renames by itself.
-        renamed = {} if file.format == Format.SQLITE else mapping
-        return self._ingest(file.path.name, file.batches(mapping), renamed, Identities())
+        return self.read(FileReading(file, mapping), ScaleJudge(scale or file.own_scale))
+
+    def read(self, reading: FileReading, judge: ScaleJudge) -> IngestionReport:
+        """As `file`; `reading` and `judge` have learnt what the file is like when this returns, or raises."""
+        name = shown_name(Path(reading.file.path.name))
+        report = self._ingest(name, reading.batches(), judge, Identities())
+        judge.require_fit(shown_name(reading.file.path))
+        return report
 
     def retry_quarantine(self) -> IngestionReport:
         """Judge the rows in quarantine again; those that pass now leave it. Rows that were not kept whole stay."""
@@ -194,7 +208,7 @@ class Ingestor:
             number, accepted, released = self._next_ingestion(), 0, 0
             reasons: Counter[str] = Counter()
             identities = Identities()
-            for prepared in self._prepared([batch], {}):
+            for prepared in self._prepared([batch], ScaleJudge(FIVE_STARS)):
                 for layer in layers(self._identified(prepared, identities)):
                     accepted += self._store(layer, source, number)[0]
                     released += _count(self.connection, "release_quarantine", {})
@@ -209,21 +223,21 @@ class Ingestor:
         self,
         source: str,
         batches: Iterable[RowBatch],
-        mapping: Mapping[str, str],
+        judge: ScaleJudge,
         identities: Identities,
         *,
         in_place: bool = False,
     ) -> IngestionReport:
         number, now = self._next_ingestion(), datetime.now(UTC).replace(tzinfo=None)
         report, refusals = IngestionReport(), Refusals()
-        for prepared in self._prepared(batches, mapping):
+        for prepared in self._prepared(batches, judge):
             batch = prepared.raw
             accepted, replaced, reasons = 0, 0, self._quarantine_unread(source, now, batch.refused, refusals)
             for layer in layers(self._identified(prepared, identities)):
                 added, newer = self._store(layer, source, number, in_place=in_place)
                 accepted, replaced = accepted + added, replaced + newer
                 if self._faults():
-                    reasons += self._quarantine_judged(source, now, batch, mapping, refusals)
+                    reasons += self._quarantine_judged(source, now, batch, judge.scale, refusals)
             report += IngestionReport(
                 rows=batch.size,
                 accepted=accepted,
@@ -235,17 +249,17 @@ class Ingestor:
             self._record(number, source, (report.rows, report.accepted, report.refused, report.duplicates))
         return report
 
-    def _prepared(self, batches: Iterable[RowBatch], mapping: Mapping[str, str]) -> Iterator[Batch]:
+    def _prepared(self, batches: Iterable[RowBatch], judge: ScaleJudge) -> Iterator[Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
         with connect(memory_limit="512MB") as parser:
-            self._set_variables(parser, mapping)
             parser.execute(sql("ingestion/create_reading_macros"))
             raw_rows = Feed(parser, "raw_rows")
 
             def parsed() -> Iterator[Batch]:
                 for batch in batches:
+                    self._set_variables(parser, batch.paths, judge.scale)
                     raw_rows.put(numbered(batch))
-                    yield Batch(batch, parser.sql(sql("ingestion/parse_rows")).to_arrow_table())
+                    yield Batch(batch, judge.see(parser.sql(sql("ingestion/parse_rows")).to_arrow_table()))
 
             def prepared() -> Iterator[Batch]:
                 for batch in one_ahead(parsed()):
@@ -261,11 +275,18 @@ class Ingestor:
         digests = (erased_row_digest(self.preparer.pseudonyms, row) for row in rows["feedback_id"].to_pylist())
         return with_faults(rows, {row: _ERASED for row, digest in enumerate(digests) if digest in self._erased})
 
-    def _set_variables(self, connection: duckdb.DuckDBPyConnection, mapping: Mapping[str, str]) -> None:
+    def _set_variables(self, connection: duckdb.DuckDBPyConnection, paths: Mapping[str, str], scale: Scale) -> None:
         """What parse_rows.sql and select_refused.sql ask for."""
         variables = {
             "fields": list(FIELDS),
-            "paths": [f'$."{_escaped(mapping.get(field, field))}"' for field in FIELDS],
+            "paths": [paths.get(field, f"$.{field}") for field in FIELDS],
+            "scale_name": str(scale),
+            "scale_ends": scale.ends,
+            "worst_rating": scale.worst,
+            "best_rating": scale.best,
+            "thumbs": scale.thumbs,
+            "up_words": list(UP_WORDS),
+            "down_words": list(DOWN_WORDS),
             "max_text_chars": MAX_TEXT_CHARS,
             "identity_secret": self._secret,
             "earliest_time": EARLIEST.replace(tzinfo=None),
@@ -303,10 +324,10 @@ class Ingestor:
         return accepted, met.of("newer").num_rows
 
     def _quarantine_judged(
-        self, source: str, now: datetime, batch: RowBatch, mapping: Mapping[str, str], refusals: Refusals
+        self, source: str, now: datetime, batch: RowBatch, scale: Scale, refusals: Refusals
     ) -> Counter[str]:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
-        self._set_variables(self.connection, mapping)
+        self._set_variables(self.connection, batch.paths, scale)
         self._raw_rows.put(numbered(batch))
         refused = self.connection.sql(sql("ingestion/select_refused")).to_arrow_table()
         return self._quarantine(source, now, refused, refusals)
@@ -382,8 +403,8 @@ def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
 
 
-def _escaped(name: str) -> str:
-    return name.replace("\\", "\\\\").replace('"', '\\"')
+def _table_name(source: SqliteFeedback, table: SourceTable) -> str:
+    return f"{shown_name(Path(source.path.name))}:{table.name}"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:

@@ -10,6 +10,7 @@ class Reason(StrEnum):
     INVALID_UTF8 = "invalid_utf8"
     ROW_TOO_LONG = "row_too_long"
     RAGGED_ROW = "ragged_row"
+    UNKNOWN_SHAPE = "unknown_shape"
     MISSING_TEXT = "missing_text"
     NOT_TEXT = "not_text"
     TEXT_TOO_LONG = "text_too_long"

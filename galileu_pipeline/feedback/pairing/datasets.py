@@ -182,7 +182,8 @@ class _SplitWriter:
 
 def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
     for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        # Not splitlines: U+2028 and its like may stand inside a JSON string.
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
             if not line.strip():
                 continue
             try:

@@ -1,34 +1,35 @@
-"""Any file of feedback: its format is found by its content, whatever its name."""
+"""Any file of feedback: how it is laid out is found by its content, whatever its name."""
 
-import gzip
-import io
 import json
+import re
 import shutil
 import tempfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.ingestion.sources.csv_rows import read_csv, read_header
-from galileu_pipeline.feedback.ingestion.sources.json_document import read_json_document
-from galileu_pipeline.feedback.ingestion.sources.json_lines import read_json_lines
-from galileu_pipeline.feedback.ingestion.sources.parquet_rows import parquet_columns, read_parquet
-from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES, RowBatch
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import TABLES, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.scale import Scale
+from galileu_pipeline.feedback.ingestion.sources import json_wrapped
+from galileu_pipeline.feedback.ingestion.sources.compression import (
+    HEAD_BYTES,
+    UTF8_BOM,
+    is_compressed,
+    looks_like_json,
+    name_other_file,
+    open_plain,
+    reading,
+    shown_name,
+)
+from galileu_pipeline.feedback.ingestion.sources.formats import recognise_format
+from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat
+from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 
-_GZIP, _SQLITE, _PARQUET, _UTF8_BOM = b"\x1f\x8b", b"SQLite format 3\x00", b"PAR1", b"\xef\xbb\xbf"
-_NOT_OURS = {
-    b"PK\x03\x04": "a ZIP or spreadsheet file; save the sheet as CSV (UTF-8)",
-    b"\xff\xfe": "in UTF-16; save it as UTF-8",
-    b"\xfe\xff": "in UTF-16; save it as UTF-8",
-    b"%PDF": "a PDF file",
-}
-_HEAD_BYTES = 4096
+_SQLITE, _PARQUET = b"SQLite format 3\x00", b"PAR1"
+_LIST_OPENS = re.compile(r"\s*\[?\s*")
 
 
 class Format(StrEnum):
@@ -38,17 +39,22 @@ class Format(StrEnum):
     JSON_LINES = "json_lines"
     JSON_ARRAY = "json_array"
     JSON_OBJECTS = "json_objects"
+    JSON_WRAPPED = "json_wrapped"
     CSV = "csv"
     PARQUET = "parquet"
 
 
 @dataclass(frozen=True)
 class FeedbackFile:
-    """A file of feedback: votes, side-by-side choices, or both."""
+    """A file of feedback: votes, side-by-side choices, or both.
+
+    records: what its JSON objects are where another program made them; None for objects of this project's own shape.
+    """
 
     path: Path
     format: Format
     compressed: bool
+    records: RecordFormat | None = None
 
     @classmethod
     def recognise(cls, path: Path) -> "FeedbackFile":
@@ -58,117 +64,78 @@ class FeedbackFile:
             InputError: there is no such file, it is empty, or nothing that can be imported.
         """
         if not path.is_file():
-            raise InputError(f"{path} is not a file.")
-        with path.open("rb") as raw:
-            compressed = raw.read(2) == _GZIP
-        with _reading(path), _open(path, compressed) as file:
-            head = file.read(_HEAD_BYTES)
-            if not head.removeprefix(_UTF8_BOM).strip():
-                raise InputError(f"{path} is empty.")
-            for magic, what in _NOT_OURS.items():
-                if head.startswith(magic):
-                    raise InputError(f"{path} is {what}.")
+            raise InputError(f"{shown_name(path)} is not a file.")
+        with reading(path), open_plain(path) as file:
+            compressed, head = is_compressed(path), file.peek(HEAD_BYTES)
+            if not head.removeprefix(UTF8_BOM).strip():
+                raise InputError(f"{shown_name(path)} is empty.")
             if head.startswith(_SQLITE):
                 return cls(path, Format.SQLITE, compressed)
             if head.startswith(_PARQUET):
                 return cls(path, Format.PARQUET, compressed)
-            first = head.removeprefix(_UTF8_BOM).lstrip()[:1]
-            if first == b"[":
-                return cls(path, Format.JSON_ARRAY, compressed)
-            if first == b"{":
-                return cls(path, _lines_or_objects(head, file), compressed)
-            return cls(path, Format.CSV, compressed)
+            if other := name_other_file(head):
+                raise InputError(f"{shown_name(path)} is {other}.")
+            if not looks_like_json(head):
+                return cls(path, Format.CSV, compressed)
+            layout, first = _json_layout(file)
+            return cls(path, layout, compressed, recognise_format(first))
 
-    def batches(self, mapping: Mapping[str, str]) -> Iterator[RowBatch]:
-        """The rows, in order.
-
-        Args:
-            mapping: for columns of the guide, the name each has in this file.
-
-        Raises:
-            InputError: the file breaks off, cannot be decompressed, or lacks a column.
-        """
-        with _reading(self.path):
-            if self.format in (Format.JSON_ARRAY, Format.JSON_OBJECTS):
-                layout = "array" if self.format == Format.JSON_ARRAY else "unstructured"
-                with self._plain() as path:
-                    yield from read_json_document(path, layout)
-            elif self.format == Format.SQLITE:
-                with self._plain() as path:
-                    source = SqliteFeedback(path, mapping)
-                    for table in TABLES:
-                        yield from source.batches(table)
-            elif self.format == Format.PARQUET:
-                with self._plain() as path:
-                    _require_columns(parquet_columns(path), mapping)
-                    yield from read_parquet(path)
-            else:
-                with _open(self.path, self.compressed) as file:
-                    if file.read(len(_UTF8_BOM)) != _UTF8_BOM:
-                        file.seek(0)
-                    yield from self._lines(file, mapping)
-
-    def _lines(self, file: IO[bytes], mapping: Mapping[str, str]) -> Iterator[RowBatch]:
-        if self.format == Format.JSON_LINES:
-            yield from read_json_lines(file)
-            return
-        text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-        delimiter, names = read_header(text)
-        _require_columns(names, mapping)
-        yield from read_csv(text, delimiter, names)
+    @property
+    def own_scale(self) -> Scale | None:
+        """The scale of ratings that goes with the kind of records, where there is one."""
+        return Scale.parse(self.records.scale) if self.records and self.records.scale else None
 
     @contextmanager
-    def _plain(self) -> Iterator[Path]:
-        """The path of the file decompressed, for readers that need a file and no stream."""
-        if not self.compressed:
-            yield self.path
-            return
+    def opened(self) -> Iterator[IO[bytes]]:
+        """Its content, decompressed, behind the byte order mark."""
+        with open_plain(self.path) as file:
+            if file.peek(len(UTF8_BOM)).startswith(UTF8_BOM):
+                file.read(len(UTF8_BOM))
+            yield file
+
+    @contextmanager
+    def plain(self) -> Iterator[Path]:
+        """A path of the file decompressed, for readers that need a file and no stream.
+
+        In its name is nothing that DuckDB would take for a pattern, or could not be told.
+        """
         with tempfile.TemporaryDirectory(prefix="galileu-import-") as folder:
-            plain = Path(folder) / self.path.name.removesuffix(".gz")
-            with gzip.open(self.path) as packed, plain.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked, 1 << 20)
+            plain = Path(folder) / "feedback"
+            if self.compressed:
+                with open_plain(self.path) as packed, plain.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+            else:
+                plain.symlink_to(self.path.resolve())
             yield plain
 
 
-def _open(path: Path, compressed: bool) -> IO[bytes]:
-    return gzip.open(path, "rb") if compressed else path.open("rb")  # type: ignore[return-value]
+def _json_layout(file: IO[bytes]) -> tuple[Format, dict[str, Any]]:
+    """How JSON is laid out, and its first object (empty where it cannot be read); `file` is read on for both."""
+    head = file.read(HEAD_BYTES)
+    text = head.removeprefix(UTF8_BOM).decode("utf-8", "replace").lstrip()
+    begins = json_wrapped.list_begins(text)
+    opens = _LIST_OPENS.match(text, begins or 0)
+    start = opens.end() if opens else 0
+    record, end = _first_object(text, start)
+    if end is None and len(head) == HEAD_BYTES:
+        text = (head + file.read(MAX_ROW_BYTES)).removeprefix(UTF8_BOM).decode("utf-8", "replace").lstrip()
+        record, end = _first_object(text, start)
+    if begins is not None:
+        return Format.JSON_WRAPPED, record
+    if text.startswith("["):
+        # A list may be the first of many lines; then each of them is refused with its number.
+        return Format.JSON_ARRAY, record
+    if end is None:
+        first_line = text.split("\n", 1)[0].rstrip()
+        several = first_line == "{" or first_line.endswith((",", "{"))
+        return (Format.JSON_OBJECTS if several else Format.JSON_LINES), record
+    one_line = "\n" not in text[:end].rstrip() and text[end:].lstrip(" \t\r")[:1] in ("", "\n")
+    return (Format.JSON_LINES if one_line else Format.JSON_OBJECTS), record
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Faults of the file, told as such."""
+def _first_object(text: str, start: int) -> tuple[dict[str, Any], int | None]:
     try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path} is damaged: {error}. Nothing of it was imported.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {error}.") from error
-
-
-def _lines_or_objects(head: bytes, file: IO[bytes]) -> Format:
-    """JSON lines if the first line is a whole object, else objects over several lines; if in doubt, lines."""
-    line = (head + file.readline(MAX_ROW_BYTES)).removeprefix(_UTF8_BOM).lstrip().split(b"\n")[0]
-    try:
-        json.loads(line)
-    except ValueError:
-        return (
-            Format.JSON_OBJECTS if line.strip() == b"{" or line.rstrip().endswith((b",", b"{")) else Format.JSON_LINES
-        )
-    return Format.JSON_LINES
-
-
-def _require_columns(names: list[str], mapping: Mapping[str, str]) -> None:
-    """A text file holds one kind of row: it needs the columns of one of the tables."""
-    found = set(names)
-    kinds = [[mapping.get(name, name) for name in table.required] for table in TABLES]
-    if any(found.issuperset(kind) for kind in kinds):
-        return
-    shown = ", ".join(names[:20])
-    raise InputError(
-        f"the columns are {shown[:300]}; needed are {' and '.join(kinds[0])} (ratings), or {', '.join(kinds[1])} "
-        "(preferences). If a column has another name, say so: --map query=NAME --map response=NAME"
-    )
+        record, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return {}, None
+    return (record if isinstance(record, dict) else {}), end

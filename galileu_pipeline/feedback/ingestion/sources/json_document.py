@@ -16,7 +16,7 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
     """The objects of the file; positions count them from 1.
 
     Args:
-        path: plain or gzip (by its name).
+        path: of a name in which nothing is a pattern to DuckDB.
         layout: `array` or `unstructured`, as DuckDB calls them.
 
     Raises:

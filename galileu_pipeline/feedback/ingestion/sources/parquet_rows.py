@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from galileu_pipeline.database import connect
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, RowBatch
 from galileu_pipeline.feedback.statements import sql
@@ -21,7 +21,7 @@ def parquet_columns(path: Path) -> list[str]:
     try:
         return pq.read_schema(path).names
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+        raise InputError(f"cannot be read as Parquet: {error}") from error
 
 
 def read_parquet(path: Path) -> Iterator[RowBatch]:
@@ -32,7 +32,7 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
     """
     position = 1
     try:
-        with pq.ParquetFile(path) as file, duckdb.connect(config={"memory_limit": "512MB"}) as connection:
+        with pq.ParquetFile(path) as file, connect(memory_limit="512MB") as connection:
             for batch in file.iter_batches(BATCH_ROWS):
                 connection.register("parquet_rows", batch)
                 rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()
@@ -40,4 +40,4 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
                 yield RowBatch(positions, rows["row"].combine_chunks())
                 position += batch.num_rows
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
+        raise InputError(f"cannot be read as Parquet: {error}") from error

@@ -1,7 +1,7 @@
 """What every kind of source yields: rows as JSON text, by the batch, each with its place in the source."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -29,22 +29,17 @@ class RowBatch:
 
     positions: (N,) int64, the line number in a text file (from 1), or the rowid in SQLite.
     rows: (N,) string, each meant to be a JSON object; whether it is one is not known yet.
+    paths: for fields that do not stand under their own name, the JSON path where they stand in these rows.
     """
 
     positions: pa.Array
     rows: pa.Array
     refused: Sequence[RefusedRow] = ()
+    paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         return len(self.positions) + len(self.refused)
-
-    @property
-    def last_position(self) -> int:
-        ends = [row.position for row in self.refused[-1:]]
-        if len(self.positions):
-            ends.append(self.positions[-1].as_py())
-        return max(ends)
 
 
 def batch_of_bytes(positions: Sequence[int], rows: Iterable[bytes], refused: Sequence[RefusedRow] = ()) -> RowBatch:

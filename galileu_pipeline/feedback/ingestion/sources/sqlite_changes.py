@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galileu_pipeline.feedback.ingestion.sources.rows import RowBatch, batch_of_bytes
-from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SourceTable, SqliteFeedback
+from galileu_pipeline.feedback.ingestion.sources.shapes import SourceTable
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 
 BLOCK_ROWS = 1_000
 _BATCH_BLOCKS = 10

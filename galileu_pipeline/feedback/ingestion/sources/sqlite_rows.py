@@ -1,47 +1,18 @@
 """The chatbot's SQLite file, in the guide's shape, read without ever writing to it."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from galileu_pipeline.errors import InputError
+from galileu_pipeline.errors import InputError, SourceBusyError
+from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse, listed
+from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
 from galileu_pipeline.feedback.ingestion.sources.rows import RowBatch, batch_of_bytes
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES, SourceTable
 
 FETCH_ROWS = 10_000
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """A table of the guide's shape: the columns it must have, and those it may have."""
-
-    name: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return self.required + self.optional
-
-
-_EVENT = ("feedback_id", "timestamp", "session_id", "user_id", "metadata")
-VOTES = SourceTable(
-    name="feedback",
-    required=("query", "response"),
-    optional=(*_EVENT, "rating", "thumbs_up", "comment", "source_documents"),
-)
-CHOICES = SourceTable(
-    name="preference_pairs",
-    required=("query", "response_chosen", "response_rejected"),
-    optional=(*_EVENT, "reason"),
-)
-COMPARISONS = SourceTable(
-    name="comparisons",
-    required=("query", "response_left", "response_right", "verdict"),
-    optional=(*_EVENT, "model_left", "model_right", "reason"),
-)
-TABLES = (VOTES, CHOICES, COMPARISONS)
+LOCK_TIMEOUT_S = 30.0
 
 
 class SqliteFeedback:
@@ -51,34 +22,46 @@ class SqliteFeedback:
         InputError: there is no such file, it is not SQLite or damaged, or a table lacks a column it must have.
     """
 
-    def __init__(self, path: Path, mapping: Mapping[str, str] | None = None) -> None:
-        """`mapping` gives, for a column of the guide, the name it has in this file."""
+    def __init__(self, path: Path, columns: ColumnUse | None = None) -> None:
+        """`columns` takes note of which of the file's columns are read."""
         self.path = path
-        self._mapping = mapping or {}
+        self._use = columns or ColumnUse({})
         if not path.is_file():
             raise InputError(
                 f"There is no feedback at {path}. Let the chatbot write there (`galileu chat` does), bring feedback in "
                 "with `galileu import`, or run `galileu demo` to begin with the sample."
             )
-        self._columns = {table.name: self._columns_of(table) for table in TABLES}
-        if not any(self._columns.values()):
-            raise InputError(f"{path} has neither a table `feedback` nor `preference_pairs`; is it the chatbot's file?")
+        with self._reading() as connection:
+            found = {table.name: _columns(connection, table.name) for table in TABLES}
+            self._row_ids = {name: _row_id(connection, name, there) for name, there in found.items() if there}
+        if not self._row_ids:
+            raise InputError(
+                f"{shown_name(path)} has neither a table `feedback` nor `preference_pairs`; is it the chatbot's file?"
+            )
+        for there in found.values():
+            self._use.see(there)
+        self._columns = {table.name: self._columns_of(table, found[table.name]) for table in TABLES}
 
     def batches(self, table: SourceTable) -> Iterator[RowBatch]:
         """The rows of `table` by rowid; none if there is no such table.
 
+        Rows of a view, or of a table WITHOUT ROWID, are counted from 1 instead, and read from the first each time.
+
         Raises:
             InputError: the file is damaged.
+            SourceBusyError: another program has locked it.
         """
         if not self._columns[table.name]:
             return
-        try:
-            with closing(self._connect()) as connection:
-                cursor = connection.execute(self._statement(table, "TRUE ORDER BY rowid"))
-                while batch := cursor.fetchmany(FETCH_ROWS):
-                    yield batch_of_bytes([position for position, _ in batch], [row for _, row in batch])
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(table, error) from error
+        row_id = self._row_ids[table.name]
+        with self._reading(table) as connection:
+            cursor = connection.execute(self._statement(table, f"ORDER BY {row_id}" if row_id else ""))
+            counted = 0
+            while batch := cursor.fetchmany(FETCH_ROWS):
+                counted += len(batch)
+                first = counted - len(batch) + 1
+                positions = [position for position, _ in batch] if row_id else list(range(first, counted + 1))
+                yield batch_of_bytes(positions, [row for _, row in batch])
 
     @contextmanager
     def snapshot(self, table: SourceTable) -> Iterator[sqlite3.Connection]:
@@ -86,26 +69,29 @@ class SqliteFeedback:
 
         Raises:
             InputError: the file is damaged.
+            SourceBusyError: another program has locked it.
         """
-        try:
-            with closing(self._connect()) as connection:
-                connection.isolation_level = None
-                connection.text_factory = bytes  # what is not UTF-8 is to be told as such, later
-                connection.execute("BEGIN")
-                yield connection
-        except sqlite3.DatabaseError as error:
-            raise self._unreadable(table, error) from error
+        with self._reading(table) as connection:
+            connection.isolation_level = None
+            connection.text_factory = bytes  # what is not UTF-8 is to be told as such, later
+            connection.execute("BEGIN")
+            yield connection
 
     def has(self, table: SourceTable) -> bool:
-        """Whether the file has that table."""
+        """Whether the file has that table, or a view of its name."""
         return bool(self._columns[table.name])
+
+    def has_row_ids(self, table: SourceTable) -> bool:
+        """Whether its rows keep a rowid while others come and go: not those of a view, or of a table WITHOUT ROWID."""
+        return self._row_ids.get(table.name) is not None
 
     def first_position(
         self, connection: sqlite3.Connection, table: SourceTable, least: int | None = None
     ) -> int | None:
         """The smallest rowid, or the smallest that is at least `least`."""
-        condition = "TRUE" if least is None else f"rowid >= {least}"
-        found = connection.execute(f'SELECT min(rowid) FROM "{table.name}" WHERE {condition}').fetchone()[0]
+        row_id = self._row_ids[table.name]
+        condition = "TRUE" if least is None else f"{row_id} >= {least}"
+        found = connection.execute(f'SELECT min({row_id}) FROM "{table.name}" WHERE {condition}').fetchone()[0]
         return None if found is None else int(found)
 
     def last_given(self, connection: sqlite3.Connection, table: SourceTable) -> int | None:
@@ -120,15 +106,19 @@ class SqliteFeedback:
         self, connection: sqlite3.Connection, table: SourceTable, first: int, last: int
     ) -> list[tuple[object, ...]]:
         """Rowid and columns of the rows from `first` to `last`, by rowid."""
-        columns = ", ".join(self._columns[table.name].values())
-        statement = f'SELECT rowid, {columns} FROM "{table.name}" WHERE rowid BETWEEN ? AND ? ORDER BY rowid'
+        columns, row_id = ", ".join(self._columns[table.name].values()), self._row_ids[table.name]
+        statement = f'SELECT {row_id}, {columns} FROM "{table.name}" {self._between(table)}'
         return connection.execute(statement, (first, last)).fetchall()
 
     def rows_between(
         self, connection: sqlite3.Connection, table: SourceTable, first: int, last: int
     ) -> Iterator[tuple[int, bytes]]:
         """Rowid and JSON text of the rows from `first` to `last`, by rowid."""
-        yield from connection.execute(self._statement(table, "rowid BETWEEN ? AND ? ORDER BY rowid"), (first, last))
+        yield from connection.execute(self._statement(table, self._between(table)), (first, last))
+
+    def _between(self, table: SourceTable) -> str:
+        row_id = self._row_ids[table.name]
+        return f"WHERE {row_id} BETWEEN ? AND ? ORDER BY {row_id}"
 
     def _statement(self, table: SourceTable, condition: str) -> str:
         """A row as one JSON object. What JSON cannot hold (a BLOB) becomes an object, and is refused as not text."""
@@ -136,34 +126,62 @@ class SqliteFeedback:
             f"'{name}', CASE typeof({column}) WHEN 'blob' THEN json_object('blob', hex({column})) ELSE {column} END"
             for name, column in self._columns[table.name].items()
         )
-        return f'SELECT rowid, CAST(json_object({fields}) AS BLOB) FROM "{table.name}" WHERE {condition}'
+        row_id = self._row_ids[table.name] or "NULL"
+        return f'SELECT {row_id}, CAST(json_object({fields}) AS BLOB) FROM "{table.name}" {condition}'
 
-    def _unreadable(self, table: SourceTable, error: sqlite3.DatabaseError) -> InputError:
-        return InputError(
-            f"{self.path}, table `{table.name}`: {error}. Restore the file from a backup, or save what can be read "
-            f"with: sqlite3 {self.path.name} .recover"
-        )
-
-    def _columns_of(self, table: SourceTable) -> dict[str, str]:
+    def _columns_of(self, table: SourceTable, found: list[str]) -> dict[str, str]:
         """The guide's columns that the table has, each with its quoted name there."""
-        try:
-            with closing(self._connect()) as connection:
-                found = {row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")')}
-        except sqlite3.DatabaseError as error:
-            raise InputError(f"{self.path} cannot be read as SQLite: {error}") from error
-        there = {name: self._mapping.get(name, name) for name in table.columns}
-        missing = [there[name] for name in table.required if there[name] not in found]
+        there = {name: self._use.used[name] for name in table.columns if self._use.used.get(name) in found}
+        missing = [self._use.mapping.get(name, name) for name in table.required if name not in there]
         if found and missing:
             raise InputError(
-                f"{self.path}: table `{table.name}` lacks the column {', '.join(missing)}. It has: "
-                f"{', '.join(sorted(found))}. If a column has another name, say so: --map {table.required[0]}=NAME"
+                f"{shown_name(self.path)}: table `{table.name}` lacks the column {listed(missing)}. It has: "
+                f"{listed(sorted(found))}. If a column has another name, say so: --map {table.required[0]}=NAME"
             )
-        return {name: _quoted(column) for name, column in there.items() if column in found}
+        return {name: _quoted(column) for name, column in there.items()}
 
-    def _connect(self) -> sqlite3.Connection:
-        # A batch may be read in one thread and the connection closed in another, never both at a time.
+    @contextmanager
+    def _reading(self, table: SourceTable | None = None) -> Iterator[sqlite3.Connection]:
+        """A connection; what goes wrong with the file is told as such."""
         address = f"{self.path.resolve().as_uri()}?mode=ro"
-        return sqlite3.connect(address, uri=True, timeout=30, check_same_thread=False)
+        shown = shown_name(self.path)
+        try:
+            # A batch may be read in one thread and the connection closed in another, never both at a time.
+            with closing(
+                sqlite3.connect(address, uri=True, timeout=LOCK_TIMEOUT_S, check_same_thread=False)
+            ) as connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise SourceBusyError(
+                    f"{shown} is locked: another program has been writing to it for {LOCK_TIMEOUT_S:.0f} s. Let it "
+                    "finish, or close it, then try again."
+                ) from error
+            if table is None:
+                raise InputError(f"{shown} cannot be read as SQLite: {error}") from error
+            if code == sqlite3.SQLITE_ERROR:  # the file is whole, but a view asks for what is not there
+                raise InputError(f"{shown}, table `{table.name}`: {error}.") from error
+            raise InputError(
+                f"{shown}, table `{table.name}`: {error}. Restore the file from a backup, or save what can be read "
+                f"with: sqlite3 {shown_name(Path(self.path.name))} .recover"
+            ) from error
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
+    """The columns of a table or view, computed ones among them; none where there is no such table."""
+    # Of `hidden`, 1 are those of virtual tables that hold no data.
+    rows = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1", (table,))
+    return [name for (name,) in rows]
+
+
+def _row_id(connection: sqlite3.Connection, table: str, columns: list[str]) -> str | None:
+    """The name by which a table's rowid can be asked for, which a column may have taken; None where it has none."""
+    kinds = connection.execute("SELECT type, wr FROM pragma_table_list(?) WHERE schema = 'main'", (table,)).fetchall()
+    if kinds != [("table", 0)]:
+        return None
+    taken = {column.lower() for column in columns}
+    return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
 
 
 def _quoted(name: str) -> str:

@@ -1,7 +1,8 @@
 -- The rows of a batch (raw_rows: ordinal, position, row), typed. What is wrong with one so far stands in fault:
 -- [reason, detail]. Texts are still as they came.
 -- Variables: paths, the JSON path of each field in the order of ingestion/ingestor.py; max_text_chars; identity_secret;
--- earliest_time and latest_time, beyond which no vote is. Its macros: create_reading_macros.sql.
+-- earliest_time and latest_time, beyond which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating,
+-- best_rating or thumbs; up_words and down_words, how thumbs are spelt. Its macros: create_reading_macros.sql.
 WITH checked AS (
     SELECT ordinal, position, row, CASE WHEN json_valid(row) THEN json_type(row) END AS root
     FROM raw_rows
@@ -11,7 +12,11 @@ fields AS (
         ordinal,
         position,
         root,
-        CASE WHEN root = 'OBJECT' THEN json_extract_string(row, getvariable('paths')) END AS value,
+        -- What is empty is as if it were not there: CSV cannot tell the two apart.
+        CASE
+            WHEN root = 'OBJECT'
+                THEN list_transform(json_extract_string(row, getvariable('paths')), lambda text: nullif(text, ''))
+        END                                                                               AS value,
         CASE WHEN root = 'OBJECT' THEN json_type(row, getvariable('paths')) END           AS type
     FROM checked
 ),
@@ -51,16 +56,28 @@ named AS (
         type[15]                                           AS documents_type,
         type[16]                                           AS metadata_type,
         CASE
-            WHEN type[6] <> 'NULL' OR type[7] <> 'NULL' THEN 'comparison'
-            WHEN type[4] <> 'NULL' OR type[5] <> 'NULL' THEN 'choice'
+            WHEN value[6] IS NOT NULL OR value[7] IS NOT NULL THEN 'comparison'
+            WHEN value[4] IS NOT NULL OR value[5] IS NOT NULL THEN 'choice'
             ELSE 'vote'
         END                                                AS kind,
         -- Ratings may have a decimal comma.
-        TRY_CAST(replace(given_rating, ',', '.') AS DOUBLE) AS rating,
+        TRY_CAST(replace(given_rating, ',', '.') AS DOUBLE) AS number,
+        -- Where thumbs are in the column of ratings, those are what counts.
+        CASE WHEN getvariable('thumbs') THEN coalesce(lower(given_rating), given_thumb) ELSE given_thumb END AS spelt_thumb,
         CASE
-            WHEN given_thumb IN ('1', '1.0', 'true', 'up') THEN TRUE
-            WHEN given_thumb IN ('0', '0.0', 'false', 'down') THEN FALSE
+            WHEN spelt_thumb IN getvariable('up_words') THEN TRUE
+            WHEN spelt_thumb IN getvariable('down_words') THEN FALSE
         END                                                AS thumbs_up,
+        CASE
+            WHEN getvariable('thumbs') THEN NULL
+            WHEN number BETWEEN least(getvariable('worst_rating'), getvariable('best_rating'))
+                AND greatest(getvariable('worst_rating'), getvariable('best_rating'))
+                THEN CASE
+                    WHEN getvariable('scale_name') = '1-5' THEN number  -- to the last digit
+                    ELSE 1 + 4 * (number - getvariable('worst_rating'))
+                        / (getvariable('best_rating') - getvariable('worst_rating'))
+                END
+        END                                                AS rating,
         time_of(given_time)                                AS occurred_at,
         verdict_of(given_verdict)                          AS verdict
     FROM fields
@@ -76,8 +93,11 @@ SELECT
             THEN ['not_text', bad_text[1] || ' is of type ' || lower(bad_text[2]) || ', not text']
         WHEN bad_text IS NOT NULL
             THEN ['text_too_long', format('{} has {:,} characters', bad_text[1], bad_text[3])]
-        WHEN given_rating IS NOT NULL AND (rating IS NULL OR isnan(rating) OR rating NOT BETWEEN 1 AND 5)
-            THEN ['invalid_rating', 'rating is ' || left(given_rating, 80) || ', not a number from 1 to 5']
+        WHEN given_rating IS NOT NULL AND rating IS NULL AND NOT getvariable('thumbs')
+            THEN ['invalid_rating', 'rating is ' || left(given_rating, 80) || ', not a number from '
+                || getvariable('scale_ends')]
+        WHEN given_rating IS NOT NULL AND thumbs_up IS NULL AND getvariable('thumbs')
+            THEN ['invalid_rating', 'rating is ' || left(given_rating, 80) || ', not a thumb']
         WHEN given_thumb IS NOT NULL AND thumbs_up IS NULL
             THEN ['invalid_thumbs', 'thumbs_up is ' || left(given_thumb, 80) || ', not true or false']
         WHEN given_time IS NOT NULL AND occurred_at IS NULL
@@ -95,7 +115,8 @@ SELECT
             getvariable('identity_secret') || to_json(
                 [kind, query, response, comment, chosen, rejected, response_left, response_right, reason,
                     coalesce(verdict, given_verdict), coalesce(occurred_at::VARCHAR, given_time),
-                    coalesce(rating::VARCHAR, given_rating), coalesce(thumbs_up::VARCHAR, given_thumb), given_documents,
+                    coalesce(rating::VARCHAR, CASE WHEN NOT getvariable('thumbs') THEN given_rating END),
+                    coalesce(thumbs_up::VARCHAR, spelt_thumb), given_documents,
                     given_metadata]
             )::VARCHAR
         )
@@ -111,6 +132,8 @@ SELECT
     CASE WHEN bad_text IS NULL THEN response_left END  AS response_left,
     CASE WHEN bad_text IS NULL THEN response_right END AS response_right,
     CASE WHEN bad_text IS NULL THEN reason END         AS reason,
+    given_rating,
+    given_thumb,
     rating,
     thumbs_up,
     model_left,

@@ -1,0 +1,72 @@
+"""Argilla's records, as its client writes them (`records.to_json`) and as its server answers; submitted ones only."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, query_of
+from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
+
+_SUBMITTED = "submitted"
+_TIES = frozenset({"tie", "same", "equal", "both", "empate"})
+
+
+def _recognises(record: Record) -> bool:
+    return isinstance(record.get("fields"), Mapping) and isinstance(record.get("responses"), Mapping | list)
+
+
+def _rows(record: Record) -> Iterator[Row]:
+    given = [item for item in _responses(record) if item[1]]
+    if not given:
+        raise NoFeedbackError("no submitted response")
+    fields = record["fields"]
+    query, answers = query_of(fields), answers_of(fields)
+    for person, values in given:
+        row = {"query": query, "user_id": person, "timestamp": record.get("updated_at")}
+        if len(answers) == 1:
+            yield {**row, "response": answers[0][1], **_signals(values)}
+        else:
+            (left, response_left), (right, response_right) = answers
+            sides = {"response_left": response_left, "response_right": response_right}
+            yield {**row, **sides, "verdict": _verdict(values, left, right)}
+
+
+def _responses(record: Record) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """(person, {question: value}) of each response, whichever way it is written."""
+    responses = record["responses"]
+    if isinstance(responses, list):
+        for item in responses:
+            if item.get("status") == _SUBMITTED:
+                yield item.get("user_id"), {name: value["value"] for name, value in (item.get("values") or {}).items()}
+        return
+    people: dict[str | None, dict[str, Any]] = {}
+    for name, items in responses.items():
+        for item in items:
+            if item.get("status", _SUBMITTED) == _SUBMITTED:
+                people.setdefault(item.get("user_id"), {})[name] = item["value"]
+    yield from people.items()
+
+
+def _signals(values: Mapping[str, Any]) -> Row:
+    """The only number is the rating; the only text, the comment."""
+    numbers = [value for value in values.values() if isinstance(value, int | float)]
+    texts = [value for value in values.values() if isinstance(value, str)]
+    if len(numbers) > 1:
+        raise ValueError("several ratings; which of them counts cannot be told")
+    return {"rating": numbers[0] if numbers else None, "comment": " ".join(texts) or None}
+
+
+def _verdict(values: Mapping[str, Any], left: str, right: str) -> str:
+    """From a ranking of the two answers, or a label that is the name of the better one."""
+    for value in values.values():
+        if isinstance(value, list):
+            ranks = {item["value"]: item["rank"] for item in value}
+            difference = ranks[left] - ranks[right]
+            return "tie" if not difference else "left" if difference < 0 else "right"
+        if value in (left, right):
+            return "left" if value == left else "right"
+        if isinstance(value, str) and value.lower() in _TIES:
+            return "tie"
+    raise ValueError(f"no ranking, and no label that is {left} or {right}")
+
+
+ARGILLA = RecordFormat("Argilla records", _recognises, _rows)

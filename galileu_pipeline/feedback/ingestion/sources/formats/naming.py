@@ -1,0 +1,38 @@
+"""Question and answers in records whose fields are called as the owner of a project liked."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_QUERIES = ("query", "prompt", "question", "instruction", "input", "pergunta")
+_LAST_SIGN = re.compile(r"(?:^|[\W_]|(?<=[a-z]))(1|2|a|b|left|right)$", re.IGNORECASE)
+_LEFT = frozenset({"1", "a", "left"})
+
+
+def query_of(fields: Mapping[str, Any]) -> str:
+    """The question.
+
+    Raises:
+        ValueError: no field, or none that is text, has a name of questions.
+    """
+    for name in _QUERIES:
+        for key, value in fields.items():
+            if key.lower() == name and isinstance(value, str):
+                return value
+    raise ValueError(f"no question; it must be called one of {', '.join(_QUERIES)}")
+
+
+def answers_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, text) of the texts that are not the question: one answer, or the left and the right one.
+
+    Raises:
+        ValueError: there are others, or two of which nobody could tell which is the left one.
+    """
+    query = query_of(fields)
+    texts = [(key, value) for key, value in fields.items() if isinstance(value, str) and value is not query]
+    if len(texts) == 1:
+        return texts
+    signs = {found[1].lower(): (key, value) for key, value in texts if (found := _LAST_SIGN.search(key))}
+    if len(signs) != 2 or len(_LEFT & signs.keys()) != 1:
+        raise ValueError("not two answers whose names end with 1 and 2, a and b, or left and right")
+    return [signs[sign] for sign in sorted(signs, key=lambda sign: sign not in _LEFT)]

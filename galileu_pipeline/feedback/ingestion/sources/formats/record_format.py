@@ -1,0 +1,65 @@
+"""What a format of another program is: how its records are known, and which rows of feedback each of them holds."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
+
+Record = Mapping[str, Any]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordFormat:
+    """Records that another program wrote.
+
+    recognises: told by the first record of a file.
+    rows: the rows of a record, under this project's own names; raises `NoFeedbackError` where nobody judged anything.
+    scale: what the ratings mean, as for `--scale`; None where rows have none, or are on the default scale.
+    """
+
+    name: str
+    recognises: Callable[[Record], bool]
+    rows: Callable[[Record], Iterable[Row]]
+    scale: str | None = None
+
+
+class NoFeedbackError(Exception):
+    """A record in which nobody gave feedback; says what it is."""
+
+
+def converted(batches: Iterable[RowBatch], records: RecordFormat, skipped: Counter[str]) -> Iterator[RowBatch]:
+    """Batches of records as batches of rows. A record that is not like the others is refused.
+
+    Args:
+        skipped: counts what is no feedback.
+    """
+    for batch in batches:
+        positions: list[int] = []
+        rows: list[str] = []
+        refused = list(batch.refused)
+        for position, text in zip(batch.positions.to_pylist(), batch.rows.to_pylist(), strict=True):
+            try:
+                found = [json.dumps(_present(row), ensure_ascii=False) for row in records.rows(json.loads(text))]
+                positions += [position] * len(found)
+                rows += found
+            except NoFeedbackError as reason:
+                skipped[str(reason)] += 1
+            except json.JSONDecodeError:
+                refused.append(RefusedRow(position, Reason.INVALID_JSON, "not JSON; is the line cut off?", text))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                detail = f"not a record of {records.name}: {type(error).__name__} {error}"
+                refused.append(RefusedRow(position, Reason.UNKNOWN_SHAPE, detail[:200], text))
+        if positions or refused:
+            refused.sort(key=lambda row: row.position)
+            yield RowBatch(pa.array(positions, pa.int64()), pa.array(rows, pa.string()), refused)
+
+
+def _present(row: Row) -> Row:
+    return {name: value for name, value in row.items() if value is not None}

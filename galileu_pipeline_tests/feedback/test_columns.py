@@ -1,0 +1,224 @@
+"""Which column is read as what; nothing that a file says is dropped without a word."""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
+from galileu_pipeline.feedback.ingestion.ingestor import Ingestor, content_digest
+from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse, folded
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
+from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
+from galileu_pipeline.feedback.warehouse import Warehouse
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, preparer
+
+
+def json_file(folder: Path, row: Row) -> Path:
+    path = folder / "x.jsonl"
+    path.write_text(json.dumps(row), encoding="utf-8")
+    return path
+
+
+def csv_file(folder: Path, row: Row) -> Path:
+    path = folder / "x.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([row.keys(), row.values()])
+    return path
+
+
+def sqlite_file(folder: Path, row: Row) -> Path:
+    path = folder / "x.db"
+    with sqlite3.connect(path) as connection:
+        columns = ", ".join(f'"{name}"' for name in row)
+        connection.execute(f"CREATE TABLE feedback ({columns})")
+        connection.execute(f"INSERT INTO feedback VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+    return path
+
+
+Writer = Callable[[Path, Row], Path]
+every_layout = pytest.mark.parametrize("write", [json_file, csv_file, sqlite_file])
+
+
+def read(warehouse: Warehouse, path: Path, **mapping: str) -> FileImport:
+    with warehouse.open() as connection:
+        return import_file(Ingestor(connection, preparer()), FeedbackFile.recognise(path), mapping, None)
+
+
+def votes(warehouse: Warehouse, columns: str = "query, response, rating") -> list[Any]:
+    with warehouse.open() as connection:
+        return connection.execute(f"SELECT {columns} FROM feedback").fetchall()
+
+
+@every_layout
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Query", "Response", "Rating", "userId", "sessionId"),
+        ("QUERY", "RESPONSE", "RATING", "USER_ID", "SESSION_ID"),
+        ("query", "response", "rating", "User ID", "session-id"),
+        (" query", "response ", "ra ting", "user.id", "Session_Id"),
+    ],
+)
+def test_names_match_without_case_and_separators(
+    names: tuple[str, ...], write: Writer, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    report = read(warehouse, write(tmp_path, dict(zip(names, ("q", "r", 4, "ana", "s1"), strict=True))))
+    assert votes(warehouse, "query, response, rating, user_id") == [("q", "r", 4, PSEUDONYMS.of("ana"))]
+    assert report.summary.unused == {}
+
+
+@every_layout
+@pytest.mark.parametrize(
+    ("column", "mapped"), [("nota", "Nota"), ("Nota", "nota"), ("nota_final", "Nota Final"), ("Nota", "NOTA")]
+)
+def test_a_mapped_name_matches_without_case_and_separators(
+    column: str, mapped: str, write: Writer, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    read(warehouse, write(tmp_path, {"query": "q", "response": "r", column: 2}), rating=mapped)
+    assert votes(warehouse) == [("q", "r", 2)]
+
+
+@every_layout
+@pytest.mark.parametrize("mapped", ["note", "data.rating", "nota.x"])
+def test_a_mapped_name_that_is_not_there(mapped: str, write: Writer, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = write(tmp_path, {"query": "q", "response": "r", "nota": 2})
+    with pytest.raises(InputError, match=rf"--map rating={mapped}: there is no such column. There are: .*nota"):
+        read(warehouse, path, rating=mapped)
+    assert votes(warehouse) == []
+
+
+@every_layout
+@pytest.mark.parametrize(
+    ("column", "likely"),
+    [
+        ("createdAt", "timestamp"),
+        ("created_at", "timestamp"),
+        ("Nota", "rating"),
+        ("stars", "rating"),
+        ("comentário", None),
+        ("comentario", "comment"),
+        ("username", "user_id"),
+        ("conversation_id", "session_id"),
+        ("colour", None),
+    ],
+)
+def test_columns_that_are_not_read_are_told(
+    column: str, likely: str | None, write: Writer, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    report = read(warehouse, write(tmp_path, {"query": "q", "response": "r", "thumbs_up": 1, column: "x"}))
+    assert report.summary.unused == {column: likely}
+    assert any(column in note and (likely or "") in note for note in report.summary.notes())
+
+
+@every_layout
+def test_two_columns_that_could_be_one_field(write: Writer, tmp_path: Path, warehouse: Warehouse) -> None:
+    row: Row = {"query": "q", "response": "r", "Rating": 1, "ra-ting": 5}
+    with pytest.raises(InputError, match=r"Rating and ra-ting could both be rating|ra-ting and Rating"):
+        read(warehouse, write(tmp_path, row))
+    read(warehouse, FeedbackFile.recognise(next(tmp_path.glob("x.*"))).path, rating="Rating")
+    assert votes(warehouse) == [("q", "r", 1)]
+
+
+@every_layout
+def test_the_exact_name_wins(write: Writer, tmp_path: Path, warehouse: Warehouse) -> None:
+    row: Row = {"query": "q", "response": "r", "user-id": "bia", "user_id": "ana", "rating": 3}
+    assert read(warehouse, write(tmp_path, row)).summary.unused == {"user-id": None}
+    assert votes(warehouse, "user_id") == [(PSEUDONYMS.of("ana"),)]
+
+
+def test_a_name_that_first_comes_late(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.jsonl"
+    rows = [{"query": f"q{number}", "response": "r", "rating": 3} for number in range(50)]
+    path.write_text("\n".join(map(json.dumps, [*rows, {"query": "late", "response": "r", "Thumbs-Up": True}])))
+    assert read(warehouse, path).accepted == 51
+
+
+@pytest.mark.parametrize("layout", ["lines", "array", "wrapped"])
+@pytest.mark.parametrize(
+    ("row", "mapped"),
+    [
+        ({"data": {"rating": 2}}, "data.rating"),
+        ({"Data": {"rating": 2}}, "data.rating"),
+        ({"data": {"scores": [{"value": 2}, {"value": 5}]}}, "data.scores.0.value"),
+        ({"data.rating": 2}, "data.rating"),
+        ({'a "b"': {"c d": 2}}, 'a "b".c d'),
+    ],
+)
+def test_fields_within_fields(row: Row, mapped: str, layout: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    whole = {"query": "q", "response": "r", **row}
+    documents: dict[str, Any] = {"lines": whole, "array": [whole], "wrapped": {"data": [whole]}}
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(documents[layout]), encoding="utf-8")
+    report = read(warehouse, path, rating=mapped)
+    assert votes(warehouse) == [("q", "r", 2)]
+    assert report.summary.first_rows == [{"query": "q", "response": "r", "rating": 2}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"data": [%s, %s]}',
+        '{"total": 2, "next": null, "results": [%s,\n %s ] , "page": {"a": [1]}}',
+        '\ufeff{\n  "meta": {"version": 2},\n  "rows": [\n%s,\n%s\n]\n}\n',
+        '{"feedback":[%s,%s],"more":[]}',
+    ],
+)
+def test_lists_within_an_object(document: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    rows = [json.dumps({"query": f"q{n}", "response": "vírgula, ] e }", "rating": n}, indent=n) for n in (1, 5)]
+    path = tmp_path / "x.json"
+    path.write_text(document % tuple(rows), encoding="utf-8")
+    assert FeedbackFile.recognise(path).format == Format.JSON_WRAPPED
+    assert read(warehouse, path).accepted == 2
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"data": [{"query": "q"}, {"query": ',
+        '{"data": [{"query": "q"} {"query": "r"}]}',
+        '{"data": [{"query": "q"}], "more": ',
+        '{"data": [{"query": "q"}]',
+        '{"data": [{"query": "q"}, nonsense]}',
+    ],
+)
+def test_a_list_within_an_object_that_breaks_off(document: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(document, encoding="utf-8")
+    with pytest.raises(InputError, match=r"x\.json.* cannot be read as JSON"):
+        read(warehouse, path)
+
+
+def test_a_row_with_a_list_of_its_own_is_a_row(tmp_path: Path, warehouse: Warehouse) -> None:
+    row = {"source_documents": [{"a": 1}], "query": "q", "response": "r", "rating": 3, "votes": [{"x": 1}]}
+    assert FeedbackFile.recognise(json_file(tmp_path, row)).format == Format.JSON_LINES
+    assert FeedbackFile.recognise(json_file(tmp_path, {"query": "q", "votes": [{"x": 1}]})).format == Format.JSON_LINES
+
+
+EMPTY_FIELDS = sorted(set(FIELD_NAMES) - {"query", "response", "rating", "timestamp"})
+
+
+@pytest.mark.parametrize("empty", EMPTY_FIELDS)
+def test_empty_is_absent_in_every_layout(empty: str, tmp_path: Path) -> None:
+    row: Row = {"query": "q", "response": "r", "rating": 3, "timestamp": "2026-03-10T10:00:00Z", empty: ""}
+    digests = set()
+    for number, path in enumerate([csv_file(tmp_path, row), json_file(tmp_path, row), sqlite_file(tmp_path, row)]):
+        warehouse = Warehouse(tmp_path / f"{number}.duckdb")
+        with warehouse.open() as connection:
+            assert Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), {}).accepted == 1
+            digests.add(content_digest(connection))
+    assert len(digests) == 1
+
+
+def test_folded_names_are_unique() -> None:
+    assert len({folded(name) for name in FIELD_NAMES}) == len(FIELD_NAMES)
+
+
+def test_a_mapping_of_no_field() -> None:
+    with pytest.raises(InputError, match="no field pergunta"):
+        ColumnUse({"pergunta": "query"})

@@ -1,0 +1,212 @@
+"""Files as spreadsheets, archivers and other programs leave them."""
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.ingestion.imports import import_file as import_with_summary
+from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
+from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, WINDOWS_1252, text_encoding
+from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
+from galileu_pipeline.feedback.warehouse import Warehouse
+from galileu_pipeline_tests.feedback.conftest import import_file, preparer
+
+
+def accepted(warehouse: Warehouse, columns: str = "query, response, rating") -> list[tuple[object, ...]]:
+    with warehouse.open() as connection:
+        return connection.execute(f"SELECT {columns} FROM feedback ORDER BY position").fetchall()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nquery;response;rating\nq;r;4\n",
+        "query;response;rating;;;\nq;r;4;;;\n",
+        "query;response;rating;comment;user_id\nq;r;4\n",
+        'query;response;"rating";"obs, com vírgula"\nq;r;4;x\n',
+        'query;response;rating;"observação\nlivre"\nq;r;4;x\n',
+        "query\tresponse\trating\nq\tr\t4\n",
+        ",query,response,rating\n0,q,r,4\n",
+        "query;response;rating\r\n;;\r\nq;r;4\r\n;;\r\n",
+        "query;response;rating\rq;r;4\r",
+        "\ufeffsep=;\r\nquery;response;rating\r\nq;r;4\r\n",
+    ],
+)
+def test_what_spreadsheets_write(text: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(text.encode())
+    report = import_file(warehouse, path)
+    assert (report.rows, report.accepted) == (1, 1)
+    assert accepted(warehouse) == [("q", "r", 4)]
+
+
+@pytest.mark.parametrize("filled", [["a", "b", "5", "x"], ["a", "b", "5", "", "x"]])
+def test_more_cells_than_names(filled: list[str], tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("query;response;rating;;\n" + ";".join(filled) + "\n")
+    assert import_file(warehouse, path).quarantined == {"ragged_row": 1}
+
+
+PORTUGUESE = "query;response;comment\nQuem é você?;“Sou” Galileu – físico;Não é ótimo? Ação, maçã, À toa…\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PORTUGUESE,
+        "query,response,rating\nOlá,Não,5\n",
+        "query,response,rating\n¿Qué?,Señor,5\n",
+        "query,response,rating\nWie heißt du?,Über,5\n",
+        "query,response,rating\nça va?,œuvre à 10 €,5\n",
+    ],
+)
+def test_windows_1252_is_read_as_such(text: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(text.encode("cp1252"))
+    with warehouse.open() as connection:
+        report = import_with_summary(Ingestor(connection, preparer()), FeedbackFile.recognise(path), {}, None)
+    assert (report.accepted, report.refused) == (1, 0)
+    assert report.summary.encoding == WINDOWS_1252
+    assert "not UTF-8: read as Windows-1252" in report.summary.notes()
+    assert accepted(warehouse, "query")[0][0] == text.splitlines()[1].replace(";", ",").split(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", UTF8),
+        (b"plain ASCII", UTF8),
+        ("ação".encode(), UTF8),
+        ("ação".encode("cp1252"), WINDOWS_1252),
+        (("a" * (1 << 20) + "\n" + "é" * 10).encode("cp1252"), WINDOWS_1252),
+        (("é" * (1 << 20)).encode(), UTF8),
+        ("é\n".encode() * 50 + b"\xe9\n", UTF8),  # one broken line among good ones
+        ("é\n".encode() + "é\n".encode("cp1252") * 50, WINDOWS_1252),
+        (b"only damage \xff", UTF8),
+        ("ação é não".encode("mac-roman"), UTF8),  # refused line by line, never misread
+        ("Ж".encode("cp1251") * 9, WINDOWS_1252),
+    ],
+)
+def test_the_encoding_is_judged_for_the_whole_file(content: bytes, expected: str) -> None:
+    assert text_encoding(io.BytesIO(content)) == expected
+
+
+def zipped(*names: str) -> Callable[[bytes], bytes]:
+    def pack(content: bytes) -> bytes:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in names:
+                archive.writestr(name, content)
+        return file.getvalue()
+
+    return pack
+
+
+def zstandard(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
+def lz4(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="lz4", asbytes=True))
+
+
+JSON_ROWS = b'{"query": "q", "response": "r", "rating": 4}\n'
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, zstandard, lz4, zipped("a.csv"), zipped("__MACOSX/._a", "a")]
+)
+@pytest.mark.parametrize(
+    "content",
+    [
+        JSON_ROWS,
+        b"[" + JSON_ROWS + b"]",
+        b'{"data": [' + JSON_ROWS + b"]}",
+        b"query,response,rating\nq,r,4\n",
+        b"\xef\xbb\xbfquery,response,rating\nq,r,4\n",
+    ],
+)
+def test_compressed_files_are_read(
+    content: bytes, pack: Callable[[bytes], bytes], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "whatever"
+    path.write_bytes(pack(content))
+    assert FeedbackFile.recognise(path).compressed
+    assert import_file(warehouse, path).accepted == 1
+    assert accepted(warehouse) == [("q", "r", 4)]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstandard, zipped("a")])
+def test_compressed_files_cut_off(pack: Callable[[bytes], bytes], tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "whatever"
+    path.write_bytes(pack(JSON_ROWS * 20_000)[:-40])
+    with pytest.raises(InputError, match="damaged"):
+        import_file(warehouse, path)
+    assert accepted(warehouse) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\x1f\x9d\x90rest", r"`compress`"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "7z"),
+        (b"Rar!\x1a\x07\x01\x00", "RAR"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Office file"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b"ARROW1\x00\x00", "Arrow"),
+        (b"Obj\x01\x04", "Avro"),
+        (b"%PDF-1.7\n%\xe2\xe3", "PDF"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "PNG"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "JPEG"),
+        (b"\x7fELF\x02\x01\x01", "program"),
+        (bytes(8) + b"DUCK" + bytes(50), "DuckDB"),
+        (b"\x80\x04\x95\x10\x00", "pickle"),
+        ("query,response\nq,r\n".encode("utf-16"), "UTF-16"),
+        ("query,response\nq,r\n".encode("utf-16-le"), "UTF-16"),
+        (struct.pack("<50i", *range(50, 100)) + bytes(9), "binary"),
+        (bytes(range(256)) * 4, "binary"),
+        (gzip.compress(gzip.compress(JSON_ROWS)), "compressed twice"),
+        (gzip.compress(b"%PDF-1.7"), "PDF"),
+        (gzip.compress(b"a.csv".ljust(257, b"\x00") + b"ustar\x0000"), "tar archive"),
+        (zipped("[Content_Types].xml", "xl/workbook.xml")(b"<x/>"), "spreadsheet"),
+        (zipped("mimetype", "content.xml")(b"<x/>"), "spreadsheet"),
+        (zipped("a.csv", "b.csv")(JSON_ROWS), "2 files"),
+        (zipped()(b""), "empty ZIP"),
+    ],
+)
+def test_what_cannot_be_read_is_called_by_its_name(
+    content: bytes, name: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "whatever.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=name) as error:
+        import_file(warehouse, path)
+    assert str(error.value).isprintable()
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x1b[31mred,a\x07b\nx,y\n", b"caf\xe9\x81,b\n1,2\n", b"a\x00b,c\n1,2\n", b"\x1f\x8b\x08\x00\x01", b"{\x01\x02"],
+)
+def test_no_raw_bytes_are_shown(content: bytes, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(content)
+    shown = "imported"
+    try:
+        import_file(warehouse, path)
+    except InputError as error:
+        shown = str(error)
+    assert shown.isprintable()
+    with warehouse.open() as connection:
+        details = connection.execute("SELECT detail FROM feedback_quarantine").fetchall()
+    assert all(detail.isprintable() for (detail,) in details)
