@@ -57,7 +57,8 @@ class Answers:
         return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def by_length(self, rows: torch.Tensor, size: int) -> Sequence[torch.Tensor]:
-        """`rows` in groups of `size` of like length, so that little is padding."""
+        """`rows` in groups of `size` of like length, so that little is padding; on the device of the answers."""
+        rows = rows.to(self.mask_NT.device)  # a tensor cannot be indexed by one of another device
         order = torch.argsort(self.lengths_N[rows], stable=True)
         return rows[order].split(size)
 
