@@ -15,11 +15,11 @@ def logits(dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return (3 * torch.randn(shape, generator=torch.Generator().manual_seed(0))).to(dtype).requires_grad_()
 
 
-def plain(logits_BTV: torch.Tensor, ids_BT: torch.Tensor, temperature: float, forbidden: list[int]) -> torch.Tensor:
-    shaped_BTV = logits_BTV.float()[:, : ids_BT.shape[1]] / temperature
+def plain(logits: torch.Tensor, ids: torch.Tensor, temperature: float, forbidden: list[int]) -> torch.Tensor:
+    shaped = logits.float()[:, : ids.shape[1]] / temperature
     allowed = [token for token in range(VOCABULARY) if token not in forbidden]
-    places_BT = torch.tensor([[allowed.index(token) for token in row] for row in ids_BT.tolist()])
-    return shaped_BTV[..., allowed].log_softmax(-1).gather(-1, places_BT.unsqueeze(-1)).squeeze(-1)
+    places = torch.tensor([[allowed.index(token) for token in row] for row in ids.tolist()])
+    return shaped[..., allowed].log_softmax(-1).gather(-1, places.unsqueeze(-1)).squeeze(-1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -28,7 +28,12 @@ from galileu_pipeline.training.ppo.experience import Experience, Explorer, Sampl
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
-from galileu_pipeline.training.ppo.rewards import ClassifierReward, RewardFunction
+from galileu_pipeline.training.ppo.rewards import (
+    ClassifierReward,
+    RewardFunction,
+    TextClassifierReward,
+    same_tokens,
+)
 from galileu_pipeline.training.ppo.rollout import Rollout
 from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.sharing import freeze, move, twin
@@ -53,7 +58,8 @@ class PPOTrainer(WholeCheckpoints):
         eval_dataset: likewise; for `evaluate`.
         reference: the policy to stay near; by default `model` as it is now, which costs a second adapter at most.
         value_model: by default a head on an adapter of its own beside the policy's.
-        reward_processing_class: the reward model's tokenizer; by default the policy's.
+        reward_processing_class: the reward model's tokenizer; by default the policy's. With another one the reward
+            model reads texts, and the policy samples no special tokens but those that end an answer.
         callbacks: transformers callbacks.
 
     Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_coef`,
@@ -106,25 +112,27 @@ class PPOTrainer(WholeCheckpoints):
         self.args: PPOConfig
         self._tokenizer = processing_class
         self._folder = Path(str(args.output_dir))
-        if isinstance(reward_model, nn.Module):
-            move(reward_model, args.device)
-            reward_model = ClassifierReward(
-                freeze(reward_model),
-                reward_processing_class or processing_class,
-                args.per_device_rollout_batch_size,
-            )
-        sampler = Sampler(
+        reward_tokenizer = reward_processing_class or processing_class
+        text_only = isinstance(reward_model, nn.Module) and not same_tokens(reward_tokenizer, processing_class)
+        self._sampler = Sampler(
             model,
             processing_class,
             temperature=args.temperature,
             max_new_tokens=args.max_completion_length,
             batch_size=args.per_device_rollout_batch_size,
+            text_only=text_only,
         )
+        if isinstance(reward_model, nn.Module):
+            move(reward_model, args.device)
+            scored = (freeze(reward_model), reward_tokenizer, args.per_device_rollout_batch_size)
+            reward_model = (
+                TextClassifierReward(*scored, self._sampler.end_ids) if text_only else ClassifierReward(*scored)
+            )
         self._explorer = Explorer(
             self.policy,
             self.reference,
             reward_model,
-            sampler,
+            self._sampler,
             processing_class,
             temperature=args.temperature,
             batch_size=args.per_device_rollout_batch_size,
@@ -210,7 +218,7 @@ class PPOTrainer(WholeCheckpoints):
             for tensor_NT in (rollout.logprobs_NT, rollout.values_NT, rollout.advantages_NT, rollout.returns_NT)
         )
         with self.compute_loss_context_manager():
-            logprobs_BT, values_BT = model(batch, args.temperature)
+            logprobs_BT, values_BT = model(batch, args.temperature, self._sampler.forbidden)
         policy_BT, clipped_BT = objective.policy_losses(logprobs_BT, old_logprobs_BT, advantages_BT, args.clip_range)
         value_BT, value_clipped_BT = objective.value_losses(values_BT, old_values_BT, returns_BT, args.value_clip_range)
         tokens = rollout.tokens_S[step]
