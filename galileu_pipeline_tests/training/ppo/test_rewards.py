@@ -14,6 +14,7 @@ from galileu_pipeline.training.encoding import control_ids, encode_answer, encod
 from galileu_pipeline.training.ppo.networks import answer_logprobs
 from galileu_pipeline.training.ppo.rewards import ClassifierReward, TextClassifierReward, same_tokens
 from galileu_pipeline.training.ppo.sampling import Sampler
+from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline_tests.training.closeness import about
 from galileu_pipeline_tests.training.ppo.conftest import make_policy, make_trainer, prompts
 
@@ -64,6 +65,15 @@ def test_answers_of_one_text_but_other_tokens_have_other_rewards(
         assert reward == about(alone)
 
 
+def test_a_sampled_answer_has_the_reward_of_the_same_answer_in_a_dataset(
+    classifier: Any, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """The template ends a turn with a line break that no policy samples."""
+    (sampled,) = ClassifierReward(classifier, tokenizer, 1)([PROMPT], [TEXT], [answers_of_one_text(tokenizer)["ended"]])
+    written = encode_answer(tokenizer, PROMPT, [{"role": "assistant", "content": TEXT}])
+    assert [sampled] == answer_rewards(classifier, tokenizer, [written], 1)
+
+
 def test_a_text_reader_knows_an_open_answer(
     classifier: Any, tokenizer: PreTrainedTokenizerBase, other_tokenizer: PreTrainedTokenizerBase
 ) -> None:
@@ -71,9 +81,10 @@ def test_a_text_reader_knows_an_open_answer(
     reward = TextClassifierReward(classifier, other_tokenizer, 2, [tokenizer.eos_token_id])
     ended, cut = reward([PROMPT] * 2, [TEXT] * 2, [sampled["ended"], sampled["open"]])
     whole = encode_answer(other_tokenizer, PROMPT, [{"role": "assistant", "content": TEXT}])
+    ended_ids = whole.ids[: whole.ids.index(tokenizer.eos_token_id, whole.prompt_tokens) + 1]
     text_ids = whole.ids[: whole.prompt_tokens + len(sampled["open"])]
     with torch.no_grad():
-        assert ended == about(classifier(input_ids=torch.tensor([whole.ids])).logits.item())
+        assert ended == about(classifier(input_ids=torch.tensor([ended_ids])).logits.item())
         assert cut == about(classifier(input_ids=torch.tensor([text_ids])).logits.item())
 
 
