@@ -96,6 +96,7 @@ class Rollout:
 
     Attributes:
         logprobs_NT: log p under the policy that sampled them.
+        ref_logprobs_NT: log p under the reference.
         values_NT: the value model's then.
         advantages_NT: GAE, whitened if so set.
         returns_NT: what the value model should have said.
@@ -105,6 +106,7 @@ class Rollout:
 
     answers: Answers
     logprobs_NT: torch.Tensor
+    ref_logprobs_NT: torch.Tensor
     values_NT: torch.Tensor
     advantages_NT: torch.Tensor
     returns_NT: torch.Tensor
