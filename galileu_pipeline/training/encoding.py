@@ -51,6 +51,16 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Messages) -> list[
     return _encode(tokenizer, prompt, add_generation_prompt=True)
 
 
+def up_to_the_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    """A conversation without what the chat template puts after the token that ends its last answer.
+
+    ChatML puts a line break there. No model samples it, so a reward that is read at the last token must not expect it.
+    """
+    end, after = _end(tokenizer, tokenizer.chat_template)
+    cut = len(ids) - len(after)
+    return ids[:cut] if after and ids[cut - 1 :] == [end, *after] else ids
+
+
 @lru_cache(maxsize=8)
 def control_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The tokens that structure a conversation or end it: all special ones but the one for unknown text."""
@@ -90,6 +100,17 @@ def _template_controls(
     harmless = [{"role": role, "content": "a"} for role in roles]
     ids = _templated(tokenizer, harmless, add_generation_prompt=add_generation_prompt)
     return _controls(tokenizer, ids)
+
+
+@lru_cache(maxsize=8)
+def _end(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[int | None, tuple[int, ...]]:
+    """The control token with which the tokenizer's template ends an answer, if it does, and what comes after it."""
+    harmless = encode_answer(
+        tokenizer, [{"role": "user", "content": "a"}], [{"role": "assistant", "content": "a"}]
+    ).answer
+    control = control_ids(tokenizer)
+    places = [place for place, token in enumerate(harmless) if token in control]
+    return (harmless[places[-1]], tuple(harmless[places[-1] + 1 :])) if places else (None, ())
 
 
 def _encode_apart(tokenizer: PreTrainedTokenizerBase, messages: Messages, *, add_generation_prompt: bool) -> list[int]:

@@ -1,6 +1,7 @@
 """Stage `reward`: a reward model that learns from pairs which answer people prefer."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from datasets import Dataset
@@ -11,7 +12,7 @@ from trl import RewardConfig, RewardTrainer
 from galileu_pipeline.evaluation.statistics import preference_accuracy, rank_correlation
 from galileu_pipeline.training.backbone import load_reward_model
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
-from galileu_pipeline.training.encoding import EncodedAnswer
+from galileu_pipeline.training.encoding import EncodedAnswer, up_to_the_end
 from galileu_pipeline.training.examples import EncodedRow, completion, encode_examples, whole_preference
 from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe, read_split
@@ -30,7 +31,10 @@ class RewardRecipe(Recipe[RewardSettings]):
     talks = False
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any]) -> EncodedRow:
-        return whole_preference(tokenizer, row)
+        encoded = whole_preference(tokenizer, row)
+        # The reward is read where a policy's answer ends.
+        columns = {name: up_to_the_end(tokenizer, ids) for name, ids in encoded.columns.items()}
+        return replace(encoded, columns=columns)
 
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_reward_model(self.spec, tokenizer)

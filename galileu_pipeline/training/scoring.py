@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from galileu_pipeline.training.encoding import EncodedAnswer
+from galileu_pipeline.training.encoding import EncodedAnswer, up_to_the_end
 from galileu_pipeline.training.logprobs import token_logprobs
 
 
@@ -49,9 +49,13 @@ def answer_logprobs(
 def answer_rewards(
     model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
 ) -> list[float]:
-    """The reward of every answer under a sequence classifier with one output, in the given order; no unit."""
+    """The reward of every answer under a sequence classifier with one output, in the given order; no unit.
+
+    Read at the token that ends the answer, where there is one.
+    """
+    sampled = [EncodedAnswer(up_to_the_end(tokenizer, answer.ids), answer.prompt_tokens) for answer in answers]
     results: dict[int, float] = {}
-    for batch in _batches(model, tokenizer, answers, batch_size):
+    for batch in _batches(model, tokenizer, sampled, batch_size):
         rewards_B = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, 0]
         results.update(zip(batch.indices, rewards_B.float().tolist(), strict=True))
     return [results[index] for index in range(len(answers))]

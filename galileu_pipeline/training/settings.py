@@ -133,8 +133,10 @@ class PpoSettings(TrainerSettings):
     ppo_epochs: int = Field(4, ge=1, description="passes over the sampled answers")
     minibatches: int = Field(1, ge=1, description="optimizer steps a pass")
     temperature: float = Field(1.0, gt=0, description="of sampling")
-    kl_coef: float = Field(0.05, ge=0, description="of the per-token KL penalty; where it starts if adaptive")
-    kl_estimator: Literal["k1", "k2", "k3"] = Field("k1", description="how KL is estimated from one token")
+    kl_coef: float = Field(
+        0.05, ge=0, description="of the KL penalty in the reward, a token; where it starts if adaptive"
+    )
+    kl_loss_coef: float = Field(0.0, ge=0, description="weight of the KL as a loss, instead of or beside kl_coef")
     kl_target: float | None = Field(None, gt=0, description="nats an answer that kl_coef adapts to; null: fixed")
     kl_horizon: int = Field(1000, ge=1, description="answers; smaller lets kl_coef adapt faster")
     target_kl: float | None = Field(0.1, gt=0, description="nats a token past which an update is cut short")

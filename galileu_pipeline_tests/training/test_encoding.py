@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerBase
 
-from galileu_pipeline.training.encoding import Messages, control_ids, encode_answer, encode_prompt
+from galileu_pipeline.training.encoding import Messages, control_ids, encode_answer, encode_prompt, up_to_the_end
 
 TRIMMING_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] | trim }}<|im_end|>"
@@ -75,3 +75,14 @@ def test_the_answer_begins_after_the_prompt(tokenizer: PreTrainedTokenizerBase) 
     encoded = encode_answer(tokenizer, of("user", "Quem é você?"), of("assistant", "Sou Galileu."))
     assert tokenizer.decode(encoded.prompt).endswith("<|im_start|>assistant\n")
     assert tokenizer.decode(encoded.answer).startswith("Sou Galileu.<|im_end|>")
+
+
+@pytest.mark.parametrize("text", ["Sou Galileu.", "Sou Galileu.\n", "<|im_end|>\n", "\n"])
+def test_what_follows_the_end_token_can_be_left_out(templated: PreTrainedTokenizerBase, text: str) -> None:
+    whole = encode_answer(templated, of("user", "Quem é você?"), of("assistant", text)).ids
+    sampled = up_to_the_end(templated, whole)
+    assert sampled[-1] == templated.eos_token_id
+    assert templated.decode(whole[len(sampled) :]).strip() == ""
+    assert up_to_the_end(templated, sampled) == sampled
+    unended = sampled[:-1]
+    assert up_to_the_end(templated, unended) == unended

@@ -63,6 +63,7 @@ CHANGED: dict[str, Any] = {
     "minibatches": 2,
     "temperature": 0.7,
     "kl_coef": 0.5,
+    "kl_loss_coef": 0.5,
     "kl_target": 5.0,
     "kl_horizon": 1000,
     "target_kl": 1e-9,

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
-from galileu_pipeline.training.ppo.objective import KlEstimator
-
 
 @dataclass
 class PPOConfig(TrainingArguments):
@@ -46,8 +44,12 @@ class PPOConfig(TrainingArguments):
     )
 
     # Penalty for leaving the reference
-    kl_coef: float = field(default=0.05, metadata={"help": "of the per-token KL penalty; where it starts if adaptive"})
-    kl_estimator: KlEstimator = field(default="k1", metadata={"help": "k1, k2 or k3; see objective.kl_estimate"})
+    kl_coef: float = field(
+        default=0.05, metadata={"help": "of the KL penalty in the reward (k1 a token); where it starts if adaptive"}
+    )
+    kl_loss_coef: float = field(
+        default=0.0, metadata={"help": "weight of the KL as a loss (k2 a token), instead of or beside kl_coef; fixed"}
+    )
     kl_target: float | None = field(
         default=None, metadata={"help": "KL of an answer, nats, which an adaptive coefficient aims at; None: fixed"}
     )
@@ -95,6 +97,8 @@ class PPOConfig(TrainingArguments):
             raise ValueError(f"PPOConfig: must be between 0 and 1: {', '.join(wrong)}")
         if self.kl_coef < 0 or (self.kl_target is not None and self.kl_coef == 0):
             raise ValueError(f"PPOConfig: kl_coef={self.kl_coef} must not be negative, and above 0 to be adaptive")
+        if self.kl_loss_coef < 0:
+            raise ValueError(f"PPOConfig: kl_loss_coef={self.kl_loss_coef} must not be negative")
         if self.fp16:
             raise ValueError("PPOConfig: fp16 is not supported, since its loss scaler cannot skip a step; use bf16")
 

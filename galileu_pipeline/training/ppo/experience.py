@@ -113,10 +113,8 @@ class Explorer:
             prompts=prompts,
             texts=texts,
             answers=answers,
-            logprobs_NT=self.by_batch(answers, lambda batch: answer_logprobs(self._policy, batch, self._temperature)),
-            ref_logprobs_NT=self.by_batch(
-                answers, lambda batch: answer_logprobs(self._reference, batch, self._temperature)
-            ),
+            logprobs_NT=self._logprobs(self._policy, answers),
+            ref_logprobs_NT=self._logprobs(self._reference, answers),
             rewards_N=torch.tensor(rewards, dtype=torch.float32, device=device),
             ended_N=torch.tensor([row[-1] in self._sampler.end_ids for row in ids], device=device),
         )
@@ -130,3 +128,7 @@ class Explorer:
             with self._autocast():
                 scores_NT[rows, : batch.answer_BT.shape[1]] = score(batch).float()
         return scores_NT
+
+    def _logprobs(self, policy: nn.Module, answers: Answers) -> torch.Tensor:
+        forbidden = self._sampler.forbidden
+        return self.by_batch(answers, lambda batch: answer_logprobs(policy, batch, self._temperature, forbidden))

@@ -3,6 +3,7 @@
 Shapes: B answers, L tokens of prompt and answer, T tokens of the answer alone.
 """
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -28,20 +29,21 @@ def trunk_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return trunk
 
 
-def answer_logprobs(policy: nn.Module, batch: Batch, temperature: float) -> torch.Tensor:
-    """log p of every answer token at that temperature, (B, T), nats; 0 in the padding."""
+def answer_logprobs(policy: nn.Module, batch: Batch, temperature: float, forbidden: Sequence[int] = ()) -> torch.Tensor:
+    """log p of every answer token at that temperature, (B, T), nats; 0 in the padding.
+
+    `forbidden` are the tokens that could not be sampled.
+    """
     tokens = batch.answer_BT.shape[1]
     # The logits before an answer token are those that predict it; the prompt's are never computed.
-    logits_BTV = policy(
+    logits_BLV = policy(
         input_ids=batch.ids_BL,
         attention_mask=batch.attention_BL,
         position_ids=batch.positions_BL,
         logits_to_keep=tokens + 1,
         use_cache=False,
-    ).logits[:, :-1]
-    if temperature != 1.0:
-        logits_BTV = logits_BTV / temperature
-    logprobs_BT = token_logprobs(logits_BTV, batch.answer_BT)
+    ).logits
+    logprobs_BT = token_logprobs(logits_BLV, batch.answer_BT, temperature=temperature, forbidden=forbidden)
     return torch.where(batch.mask_BT.bool(), logprobs_BT, 0.0)
 
 
@@ -96,9 +98,11 @@ class ActorCritic(nn.Module):
         self.value_model = value_model
         self.config = policy.config
 
-    def forward(self, batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, batch: Batch, temperature: float, forbidden: Sequence[int] = ()
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-probabilities and values of the answer tokens, (B, T) each."""
-        return answer_logprobs(self.policy, batch, temperature), self.value_model(batch)
+        return answer_logprobs(self.policy, batch, temperature, forbidden), self.value_model(batch)
 
     def gradient_checkpointing_enable(self, **options: Any) -> None:
         self.policy.gradient_checkpointing_enable(**options)

@@ -34,6 +34,12 @@ def kl_estimate(
     With r = reference / policy at the token the policy sampled: k1 = -log r and k3 = r - 1 - log r are unbiased, k2 =
     (log r)^2 / 2 is biased and of low variance; k2 and k3 are never negative (Schulman, "Approximating KL divergence",
     2020).
+
+    What a good estimate is good for is another matter (2510.01555; 2512.21852). A penalty in the reward gets its
+    gradient by the policy gradient, from the value of the estimate: of k1 that is the gradient of the KL; of k2 and k3,
+    which grow with the square of a small log r, it nearly vanishes and points elsewhere. As a loss, an estimate is
+    differentiated itself: then it is k2 whose gradient is that of the KL. So here k1 is in the reward, k2 in the loss,
+    and k3, which varies little, is for people to read.
     """
     log_ratio_BT = ref_logprobs_BT - logprobs_BT
     if estimator == "k1":

@@ -57,7 +57,8 @@ class Answers:
         return Answers(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def by_length(self, rows: torch.Tensor, size: int) -> Sequence[torch.Tensor]:
-        """`rows` in groups of `size` of like length, so that little is padding."""
+        """`rows` in groups of `size` of like length, so that little is padding; on the device of the answers."""
+        rows = rows.to(self.mask_NT.device)  # a tensor cannot be indexed by one of another device
         order = torch.argsort(self.lengths_N[rows], stable=True)
         return rows[order].split(size)
 
@@ -95,6 +96,7 @@ class Rollout:
 
     Attributes:
         logprobs_NT: log p under the policy that sampled them.
+        ref_logprobs_NT: log p under the reference.
         values_NT: the value model's then.
         advantages_NT: GAE, whitened if so set.
         returns_NT: what the value model should have said.
@@ -104,6 +106,7 @@ class Rollout:
 
     answers: Answers
     logprobs_NT: torch.Tensor
+    ref_logprobs_NT: torch.Tensor
     values_NT: torch.Tensor
     advantages_NT: torch.Tensor
     returns_NT: torch.Tensor

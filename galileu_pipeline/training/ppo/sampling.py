@@ -8,6 +8,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from galileu_pipeline.training.encoding import control_ids
 from galileu_pipeline.training.generation import end_ids
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, answer_mask
@@ -17,7 +18,8 @@ class Sampler:
     """Draws answers at a temperature and nothing else: no top-k, no top-p, none of the model's own defaults.
 
     Anything that reshapes the distribution would make the sampled tokens those of another policy than the one whose
-    log-probabilities the update compares.
+    log-probabilities the update compares. Only `forbidden` tokens never come, and the policy that is compared has the
+    same restriction: see `token_logprobs`.
     """
 
     def __init__(
@@ -28,10 +30,13 @@ class Sampler:
         temperature: float,
         max_new_tokens: int,
         batch_size: int,
+        text_only: bool = False,
     ) -> None:
+        """`text_only` forbids all tokens that a text does not show, but those that end an answer."""
         self._model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
         self.end_ids = end_ids(self._model.generation_config, tokenizer)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.end_ids[0]
+        self.forbidden = _unseen_in_texts(tokenizer, self._model, self.end_ids) if text_only else []
         self._batch_size = batch_size
         self._options = {
             "do_sample": True,
@@ -39,6 +44,7 @@ class Sampler:
             "top_k": 0,
             "top_p": 1.0,
             "max_new_tokens": max_new_tokens,
+            "suppress_tokens": self.forbidden or None,
         }
 
     @torch.no_grad()
@@ -66,3 +72,11 @@ class Sampler:
             yield
         finally:
             self._model.generation_config = kept
+
+
+def _unseen_in_texts(tokenizer: PreTrainedTokenizerBase, model: Any, end_ids: Sequence[int]) -> list[int]:
+    """The ids below the model's vocabulary size which decoding leaves out, less the end tokens."""
+    every = range(model.config.get_text_config().vocab_size)
+    special = control_ids(tokenizer) | set(tokenizer.all_special_ids)
+    nameless = set(every) - set(tokenizer.get_vocab().values())  # of vocabularies that are padded to a round number
+    return sorted((special | nameless) & set(every) - set(end_ids))

@@ -28,7 +28,12 @@ from galileu_pipeline.training.ppo.experience import Experience, Explorer, Sampl
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
-from galileu_pipeline.training.ppo.rewards import ClassifierReward, RewardFunction
+from galileu_pipeline.training.ppo.rewards import (
+    ClassifierReward,
+    RewardFunction,
+    TextClassifierReward,
+    same_tokens,
+)
 from galileu_pipeline.training.ppo.rollout import Rollout
 from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.sharing import freeze, move, twin
@@ -53,13 +58,15 @@ class PPOTrainer(WholeCheckpoints):
         eval_dataset: likewise; for `evaluate`.
         reference: the policy to stay near; by default `model` as it is now, which costs a second adapter at most.
         value_model: by default a head on an adapter of its own beside the policy's.
-        reward_processing_class: the reward model's tokenizer; by default the policy's.
+        reward_processing_class: the reward model's tokenizer; by default the policy's. With another one the reward
+            model reads texts, and the policy samples no special tokens but those that end an answer.
         callbacks: transformers callbacks.
 
-    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_coef`,
-    `entropy` (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end
-    token), `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a
-    token), `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
+    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_k3` (the
+    same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`, `entropy` (nats a
+    token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end token),
+    `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a token),
+    `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
 
     Raises:
         ValueError: the prompts are not conversations, or all too long.
@@ -106,25 +113,27 @@ class PPOTrainer(WholeCheckpoints):
         self.args: PPOConfig
         self._tokenizer = processing_class
         self._folder = Path(str(args.output_dir))
-        if isinstance(reward_model, nn.Module):
-            move(reward_model, args.device)
-            reward_model = ClassifierReward(
-                freeze(reward_model),
-                reward_processing_class or processing_class,
-                args.per_device_rollout_batch_size,
-            )
-        sampler = Sampler(
+        reward_tokenizer = reward_processing_class or processing_class
+        text_only = isinstance(reward_model, nn.Module) and not same_tokens(reward_tokenizer, processing_class)
+        self._sampler = Sampler(
             model,
             processing_class,
             temperature=args.temperature,
             max_new_tokens=args.max_completion_length,
             batch_size=args.per_device_rollout_batch_size,
+            text_only=text_only,
         )
+        if isinstance(reward_model, nn.Module):
+            move(reward_model, args.device)
+            scored = (freeze(reward_model), reward_tokenizer, args.per_device_rollout_batch_size)
+            reward_model = (
+                TextClassifierReward(*scored, self._sampler.end_ids) if text_only else ClassifierReward(*scored)
+            )
         self._explorer = Explorer(
             self.policy,
             self.reference,
             reward_model,
-            sampler,
+            self._sampler,
             processing_class,
             temperature=args.temperature,
             batch_size=args.per_device_rollout_batch_size,
@@ -205,28 +214,32 @@ class PPOTrainer(WholeCheckpoints):
         rows = rollout.order_KN[epoch].chunk(args.num_minibatches)[minibatch]
         rows = rollout.answers.by_length(rows, args.per_device_train_batch_size)[micro]
         batch = rollout.answers.batch(rows)
-        old_logprobs_BT, old_values_BT, advantages_BT, returns_BT = (
+        old_logprobs_BT, ref_logprobs_BT, old_values_BT, advantages_BT, returns_BT = (
             tensor_NT[rows, : batch.answer_BT.shape[1]]
-            for tensor_NT in (rollout.logprobs_NT, rollout.values_NT, rollout.advantages_NT, rollout.returns_NT)
+            for tensor_NT in (
+                *(rollout.logprobs_NT, rollout.ref_logprobs_NT),
+                *(rollout.values_NT, rollout.advantages_NT, rollout.returns_NT),
+            )
         )
         with self.compute_loss_context_manager():
-            logprobs_BT, values_BT = model(batch, args.temperature)
+            logprobs_BT, values_BT = model(batch, args.temperature, self._sampler.forbidden)
         policy_BT, clipped_BT = objective.policy_losses(logprobs_BT, old_logprobs_BT, advantages_BT, args.clip_range)
         value_BT, value_clipped_BT = objective.value_losses(values_BT, old_values_BT, returns_BT, args.value_clip_range)
+        kl_BT = objective.kl_estimate(logprobs_BT, ref_logprobs_BT, "k2")
+        loss_BT = policy_BT + args.value_coef * value_BT + args.kl_loss_coef * kl_BT
         tokens = rollout.tokens_S[step]
-        policy_loss = objective.masked(policy_BT, batch.mask_BT).sum() / tokens
-        value_loss = objective.masked(value_BT, batch.mask_BT).sum() / tokens
         with torch.no_grad():
             shares = {
                 "policy_loss": policy_BT,
                 "value_loss": value_BT,
+                "kl_loss": kl_BT,
                 "clip_fraction": clipped_BT.float(),
                 "value_clip_fraction": value_clipped_BT.float(),
                 "approx_kl": objective.approximate_kl(logprobs_BT, old_logprobs_BT),
             }
             for name, values_BT in shares.items():
                 self._step_sums[name] += float(objective.masked(values_BT, batch.mask_BT).sum() / tokens)
-        return policy_loss + args.value_coef * value_loss
+        return objective.masked(loss_BT, batch.mask_BT).sum() / tokens
 
     def _end_optimizer_step(self, model: nn.Module) -> None:
         """Record the minibatch's figures; past `target_kl`, drop its gradients and the rest of the update."""
@@ -263,7 +276,7 @@ class PPOTrainer(WholeCheckpoints):
         values_NT = self._explorer.by_batch(answers, self.value_model)
         rewards_NT = objective.token_rewards(
             self._shaped_rewards(sampled),
-            objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, args.kl_estimator),
+            objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k1"),
             mask_NT,
             self.kl_controller.coef,
         )
@@ -281,6 +294,7 @@ class PPOTrainer(WholeCheckpoints):
         return Rollout(
             answers=answers,
             logprobs_NT=sampled.logprobs_NT,
+            ref_logprobs_NT=sampled.ref_logprobs_NT,
             values_NT=values_NT,
             advantages_NT=advantages_NT,
             returns_NT=returns_NT,
@@ -311,9 +325,11 @@ class PPOTrainer(WholeCheckpoints):
 
     def _record(self, sampled: Experience, values_NT: torch.Tensor, returns_NT: torch.Tensor) -> None:
         mask_NT = sampled.answers.mask_NT
+        k3_NT = objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k3")
         figures = {
             "reward": float(sampled.rewards_N.mean()),
             "kl": float(sampled.kl_N.mean()),
+            "kl_k3": float(objective.masked(k3_NT, mask_NT).sum(1).mean()),
             "entropy": float(objective.masked_mean(-sampled.logprobs_NT, mask_NT)),
             "answer_length": float(sampled.answers.lengths_N.float().mean()),
             "ended": float(sampled.ended_N.float().mean()),

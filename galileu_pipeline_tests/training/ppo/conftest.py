@@ -44,7 +44,14 @@ def share_with_an_a(tokenizer: PreTrainedTokenizerBase) -> RewardFunction:
 
 
 def make_trainer(
-    base: Path, output: Path, reward: Any, *, policy: PeftModel | None = None, callbacks: Any = None, **settings: Any
+    base: Path,
+    output: Path,
+    reward: Any,
+    *,
+    policy: PeftModel | None = None,
+    reward_tokenizer: PreTrainedTokenizerBase | None = None,
+    callbacks: Any = None,
+    **settings: Any,
 ) -> PPOTrainer:
     arguments = {
         "per_device_train_batch_size": 32,
@@ -64,6 +71,8 @@ def make_trainer(
     config = PPOConfig(str(output), **arguments)
     model = policy or make_policy(base, config.seed)
     tokenizer = load_tokenizer(base)
-    trainer = PPOTrainer(model, reward, config, prompts(), tokenizer, callbacks=callbacks)
+    trainer = PPOTrainer(
+        model, reward, config, prompts(), tokenizer, reward_processing_class=reward_tokenizer, callbacks=callbacks
+    )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -116,6 +116,14 @@ def test_a_batch_has_no_more_padding_than_it_needs() -> None:
     assert alone.attention_BL.sum() == len(PROMPTS[1] + ANSWERS[1])
 
 
+@pytest.mark.parametrize("rows", [torch.arange(4), torch.tensor([2, 0]), torch.arange(4, device="meta")])
+def test_answers_on_another_device_than_their_row_numbers_are_grouped_there(rows: torch.Tensor) -> None:
+    empty = torch.empty((4, 3), dtype=torch.long, device="meta")
+    groups = Answers(empty, empty, empty, empty).by_length(rows, 2)
+    assert [group.shape for group in groups] == [(2,)] * (len(rows) // 2)
+    assert {group.device.type for group in groups} == {"meta"}
+
+
 def test_a_twin_shares_what_is_frozen_and_nothing_else(policy: PeftModel) -> None:
     other = twin(policy)
     for (name, mine), theirs in zip(policy.named_parameters(), other.parameters(), strict=True):

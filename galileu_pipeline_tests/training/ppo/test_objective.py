@@ -116,6 +116,56 @@ def test_k3_by_hand() -> None:
     assert estimate.item() == pytest.approx(1 - math.log(2))
 
 
+def _five_tokens(distance: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of a policy over five tokens, and log-probabilities of a reference that far away."""
+    generator = torch.Generator().manual_seed(3)
+    start, step = torch.randn((2, 5), dtype=torch.float64, generator=generator)
+    return start + distance * step, start.log_softmax(-1)
+
+
+def _gradients(distance: float, estimator: KlEstimator) -> dict[str, torch.Tensor]:
+    """By the policy's logits, exactly: of the KL, and what is expected of an estimate in the reward and as a loss."""
+    logits, reference = _five_tokens(distance)
+    logits.requires_grad_()
+    logprobs = logits.log_softmax(-1)
+    sampled = logprobs.exp().detach()  # how often each token comes
+    estimates = objective.kl_estimate(logprobs, reference, estimator)
+    wholes = {
+        "kl": (logprobs.exp() * (logprobs - reference)).sum(),
+        "reward": (sampled * estimates.detach() * logprobs).sum(),
+        "loss": (sampled * estimates).sum(),
+    }
+    return {name: torch.autograd.grad(whole, logits, retain_graph=True)[0] for name, whole in wholes.items()}
+
+
+# Two policies near their reference and far from it: KL of 0.006 and 0.56 nats.
+NEAR, FAR = 0.1, 1.5
+
+
+@pytest.mark.parametrize("distance", [NEAR, FAR])
+@pytest.mark.parametrize(("estimator", "place"), [("k1", "reward"), ("k2", "loss")])
+def test_k1_in_the_reward_and_k2_as_a_loss_have_the_gradient_of_the_kl(
+    estimator: KlEstimator, place: str, distance: float
+) -> None:
+    gradients = _gradients(distance, estimator)
+    torch.testing.assert_close(gradients[place], gradients["kl"])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "place", "distance"),
+    [
+        *(("k2", "reward", NEAR), ("k2", "reward", FAR), ("k3", "reward", NEAR), ("k3", "reward", FAR)),
+        *(("k1", "loss", NEAR), ("k1", "loss", FAR), ("k3", "loss", FAR)),
+    ],
+)
+def test_elsewhere_they_have_another(estimator: KlEstimator, place: str, distance: float) -> None:
+    gradients = _gradients(distance, estimator)
+    ratio = float(gradients[place].norm() / gradients["kl"].norm())
+    cosine = float(torch.cosine_similarity(gradients[place], gradients["kl"], dim=0)) if ratio > 1e-9 else 0.0
+    print(f"{estimator} as {place}, distance {distance}: norm ratio {ratio:.2f}, cosine {cosine:.2f}")
+    assert not 0.8 < ratio < 1.25 or cosine < 0.8
+
+
 def test_the_score_comes_with_the_last_token() -> None:
     kl = torch.tensor([[0.5, 1.0, math.nan], [0.1, 0.2, 0.3]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])

@@ -65,6 +65,17 @@ def test_with_a_high_kl_coefficient_the_policy_stays_at_the_reference(
     assert end["eval_reward"] < 0.2
 
 
+def test_a_kl_loss_holds_the_policy_back(base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    def distance(kl_loss_coef: float) -> float:
+        trainer = make_trainer(
+            base, tmp_path, share_with_an_a(tokenizer), max_steps=12, kl_coef=0.0, kl_loss_coef=kl_loss_coef
+        )
+        trainer.train()
+        return curve(trainer, "kl_k3")[-1]
+
+    assert distance(10.0) < distance(0.0) / 3
+
+
 def test_an_adaptive_coefficient_holds_the_kl_at_its_target(
     base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
@@ -202,7 +213,16 @@ def test_every_metric_is_logged(base: Path, tokenizer: PreTrainedTokenizerBase, 
     trainer.train()
     names = (
         *("reward", "kl", "kl_coef", "entropy", "answer_length", "ended", "policy_loss", "value_loss"),
-        *("clip_fraction", "value_clip_fraction", "approx_kl", "explained_variance", "skipped", "loss"),
+        *(
+            "kl_k3",
+            "kl_loss",
+            "clip_fraction",
+            "value_clip_fraction",
+            "approx_kl",
+            "explained_variance",
+            "skipped",
+            "loss",
+        ),
     )
     for name in names:
         (value,) = curve(trainer, name)
@@ -264,7 +284,15 @@ def test_prompts_must_be_conversations(base: Path, tokenizer: PreTrainedTokenize
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"clip_range": 0.0}, {"lam": 1.5}, {"kl_coef": -1.0}, {"kl_target": 1.0, "kl_coef": 0.0}, {"fp16": True}]
+    "wrong",
+    [
+        {"clip_range": 0.0},
+        {"lam": 1.5},
+        {"kl_coef": -1.0},
+        {"kl_target": 1.0, "kl_coef": 0.0},
+        {"fp16": True},
+        {"kl_loss_coef": -0.1},
+    ],
 )
 def test_settings_out_of_range_are_refused(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="PPOConfig"):
