@@ -62,11 +62,11 @@ class PPOTrainer(WholeCheckpoints):
             model reads texts, and the policy samples no special tokens but those that end an answer.
         callbacks: transformers callbacks.
 
-    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_k3` (the
-    same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`, `entropy` (nats a
-    token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end token),
-    `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a token),
-    `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
+    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer),
+    `kl_k3` (the same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`,
+    `entropy` (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an
+    end token), `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update,
+    nats a token), `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
 
     Raises:
         ValueError: the prompts are not conversations, or all too long.
