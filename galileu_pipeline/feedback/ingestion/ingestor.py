@@ -150,9 +150,8 @@ class Ingestor:
     def _follow(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
         name = f"{source.path.name}:{table.name}"
         followed = FollowedTable(self.connection, name)
-        key = hashlib.sha256(self._secret.encode()).digest()
         with source.snapshot(table) as snapshot:
-            changes = compare(source, snapshot, table, followed.blocks, key)
+            changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
             report = self._ingest(
                 name, fresh_rows(source, snapshot, table, changes), {}, Identities(followed.taken), in_place=True
