@@ -133,9 +133,8 @@ class Ingestor:
     def _follow(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
         name = f"{shown_name(Path(source.path.name))}:{table.name}"
         followed = FollowedTable(self.connection, name)
-        key = hashlib.sha256(self._secret.encode()).digest()
         with source.snapshot(table) as snapshot:
-            changes = compare(source, snapshot, table, followed.blocks, key)
+            changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
             rows = fresh_rows(source, snapshot, table, changes)
             report = self._ingest(name, rows, ScaleJudge(FIVE_STARS), Identities(followed.taken), in_place=True)

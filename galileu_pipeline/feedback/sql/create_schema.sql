@@ -158,9 +158,9 @@ CREATE TABLE IF NOT EXISTS ingestions (
 CREATE TABLE IF NOT EXISTS source_blocks (
     source    VARCHAR   NOT NULL,
     block     BIGINT    NOT NULL,       -- the rowid without its last three digits
-    signature VARCHAR   NOT NULL,       -- a keyed digest of all its rows
+    signature VARCHAR   NOT NULL,       -- a short digest of all its rows
     positions BIGINT[]  NOT NULL,       -- their rowids
-    digests   UBIGINT[] NOT NULL        -- of each row, keyed
+    digests   UBIGINT[] NOT NULL        -- of each row, 32 bits
 );
 
 -- Up to which ingestion a derived table has followed the feedback, and with which settings.

@@ -116,9 +116,7 @@ class SqliteFeedback:
         """Rowid and JSON text of the rows from `first` to `last`, by rowid."""
         yield from connection.execute(self._statement(table, self._between(table)), (first, last))
 
-    def counted_values(
-        self, connection: sqlite3.Connection, table: SourceTable
-    ) -> Iterator[tuple[object, ...]]:
+    def counted_values(self, connection: sqlite3.Connection, table: SourceTable) -> Iterator[tuple[object, ...]]:
         """The columns of all rows, counted from 1 in the order in which the file gives them."""
         columns = ", ".join(self._columns[table.name].values())
         for number, values in enumerate(connection.execute(f'SELECT {columns} FROM "{table.name}"'), start=1):
