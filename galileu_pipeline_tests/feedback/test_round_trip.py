@@ -72,13 +72,13 @@ VOTES = st.fixed_dictionaries(
 )
 CHOICES = st.fixed_dictionaries(
     EVENT
-    | {"response_chosen": TEXT.map("sim {}".format), "response_rejected": TEXT.map("não {}".format), "reason": TEXT}
+    | {"response_chosen": TEXT.map("{} sim".format), "response_rejected": TEXT.map("{} não".format), "reason": TEXT}
 )
 COMPARISONS = st.fixed_dictionaries(
     EVENT
     | {
-        "response_left": TEXT.map("sim {}".format),
-        "response_right": TEXT.map("não {}".format),
+        "response_left": TEXT.map("{} sim".format),
+        "response_right": TEXT.map("{} não".format),
         "verdict": st.sampled_from(["left", "right", "tie", "both_bad"]),
         "model_left": st.sampled_from(["m", "=m", "'+m"]),
         "reason": st.none() | TEXT,
