@@ -145,6 +145,8 @@ def our_trainer(job: dict[str, Any], tokenizer: Any, output: str, *, shared_valu
         value_clip_range=job["clip_range"],
         value_coef=job["value_coef"],
         max_grad_norm=0,  # TRL's does not clip gradients, nor stop an update early
+        normalize_rewards=False,
+        value_learning_rate=job["learning_rate"],
         target_kl=None,
         logged_answers=0,
         **common(job),

@@ -14,6 +14,10 @@ class InputError(GalileuError):
     exit_code = 2
 
 
+class ArgumentError(InputError, ValueError):
+    """What a caller gave the library cannot be used; also a ValueError, for those who use it without the pipeline."""
+
+
 class SettingsError(InputError):
     """A profile or an override does not validate."""
 

@@ -144,12 +144,16 @@ class PpoSettings(TrainerSettings):
     gamma: float = Field(1.0, ge=0, le=1, description="discount a token")
     lam: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation (1506.02438)")
     clip_range: float = Field(0.2, gt=0, description="epsilon of the clipped policy loss")
-    value_clip_range: float = Field(0.2, gt=0, description="epsilon of the clipped value loss")
+    value_clip_range: float | None = Field(
+        0.2, gt=0, description="epsilon of the clipped value loss; null: not clipped"
+    )
     value_coef: float = Field(0.1, ge=0, description="weight of the value loss")
     value_model: Literal["adapter", "reward_model"] = Field(
         "adapter", description="starts as a new head on a copy of the policy's adapter, or as the reward model"
     )
-    value_learning_rate: float | None = Field(None, gt=0, description="peak rate of the value model; null: the same")
+    value_learning_rate: float | None = Field(
+        None, gt=0, description="peak rate of the value model; null: ten times the policy's, up to 0.005"
+    )
     missing_eos_penalty: float = Field(1.0, ge=0, description="off the reward of an answer that did not end")
     normalize_rewards: bool = Field(True, description="mean 0 and standard deviation 1 over all answers so far")
     reward_clip: float | None = Field(5.0, gt=0, description="largest reward, after normalisation")

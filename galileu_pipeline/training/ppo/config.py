@@ -4,6 +4,10 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
+# By default the value model learns this many times as fast as the policy, which it has to keep up with; but above this
+# rate an adapter of a small model was seen to break: it says the same everywhere.
+_VALUE_RATE, _LARGEST_VALUE_RATE = 10.0, 5e-3
+
 
 @dataclass
 class PPOConfig(TrainingArguments):
@@ -36,8 +40,11 @@ class PPOConfig(TrainingArguments):
         default=1.0, metadata={"help": "taken off the reward of an answer without an end token (2403.17031, detail 5)"}
     )
     normalize_rewards: bool = field(
-        default=False,
-        metadata={"help": "divide by the standard deviation of all rewards so far, after taking off their mean"},
+        default=True,
+        metadata={
+            "help": "divide by the standard deviation of all rewards so far, after taking off their mean: a "
+            "Bradley-Terry reward has no zero of its own, and a policy learns nothing until the critic has found it"
+        },
     )
     reward_clip: float | None = field(
         default=None, metadata={"help": "rewards (after normalisation) are kept between minus and plus this"}
@@ -66,10 +73,12 @@ class PPOConfig(TrainingArguments):
     num_ppo_epochs: int = field(default=4, metadata={"help": "passes over a rollout"})
     num_minibatches: int = field(default=1, metadata={"help": "optimizer steps a pass"})
     clip_range: float = field(default=0.2, metadata={"help": "epsilon of the clipped policy loss"})
-    value_clip_range: float = field(default=0.2, metadata={"help": "epsilon of the clipped value loss"})
+    value_clip_range: float | None = field(
+        default=0.2, metadata={"help": "epsilon of the clipped value loss; None: not clipped"}
+    )
     value_coef: float = field(default=0.1, metadata={"help": "weight of the value loss beside the policy loss"})
     value_learning_rate: float | None = field(
-        default=None, metadata={"help": "peak rate of the value model; None: the policy's"}
+        default=None, metadata={"help": "peak rate of the value model; None: see `value_rate`"}
     )
     target_kl: float | None = field(
         default=0.1,
@@ -86,6 +95,13 @@ class PPOConfig(TrainingArguments):
     logged_answers: int = field(default=4, metadata={"help": "answers of each rollout written to answers.jsonl"})
 
     def __post_init__(self) -> None:
+        if self.load_best_model_at_end:
+            if self.save_total_limit is not None:
+                raise ValueError(
+                    "PPOConfig: load_best_model_at_end needs all checkpoints; leave save_total_limit out, which "
+                    "deletes older ones, the best among them"
+                )
+            self.metric_for_best_model = self.metric_for_best_model or "reward"  # of transformers: loss
         super().__post_init__()
         positive = ("max_prompt_length", "max_completion_length", "temperature", "per_device_rollout_batch_size")
         counts = ("num_ppo_epochs", "num_minibatches", "kl_horizon", "clip_range", "value_clip_range")
@@ -101,6 +117,12 @@ class PPOConfig(TrainingArguments):
             raise ValueError(f"PPOConfig: kl_loss_coef={self.kl_loss_coef} must not be negative")
         if self.fp16:
             raise ValueError("PPOConfig: fp16 is not supported, since its loss scaler cannot skip a step; use bf16")
+
+    @property
+    def value_rate(self) -> float:
+        """Peak rate of the value model; if not set, ten times the policy's, up to 0.005 but not below the policy's."""
+        by_default = max(self.learning_rate, min(_VALUE_RATE * self.learning_rate, _LARGEST_VALUE_RATE))
+        return self.value_learning_rate or by_default
 
     @property
     def answers_per_rollout(self) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from galileu_pipeline.errors import ArgumentError
 from galileu_pipeline.training.encoding import Messages
 from galileu_pipeline.training.ppo.networks import answer_logprobs
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN
@@ -107,7 +108,7 @@ class Explorer:
         texts = [text.strip() for text in self._tokenizer.batch_decode(ids, skip_special_tokens=True)]
         prompts = [row[PROMPT_COLUMN] for row in rows]
         with self._autocast():
-            rewards = list(self._reward_function(prompts, texts, ids))
+            rewards = _one_each(self._reward_function(prompts, texts, ids), len(rows))
         device = answers.answer_NT.device
         return Experience(
             prompts=prompts,
@@ -115,7 +116,8 @@ class Explorer:
             answers=answers,
             logprobs_NT=self._logprobs(self._policy, answers),
             ref_logprobs_NT=self._logprobs(self._reference, answers),
-            rewards_N=torch.tensor(rewards, dtype=torch.float32, device=device),
+            # In double precision: normalised, they are then the same whatever constant has been added to all of them.
+            rewards_N=torch.tensor(rewards, dtype=torch.float64, device=device),
             ended_N=torch.tensor([row[-1] in self._sampler.end_ids for row in ids], device=device),
         )
 
@@ -132,3 +134,18 @@ class Explorer:
     def _logprobs(self, policy: nn.Module, answers: Answers) -> torch.Tensor:
         forbidden = self._sampler.forbidden
         return self.by_batch(answers, lambda batch: answer_logprobs(policy, batch, self._temperature, forbidden))
+
+
+def _one_each(rewards: Any, answers: int) -> list[float]:
+    """A reward function may give a list, an array or a tensor, but one number an answer."""
+    try:
+        numbers = [float(reward) for reward in rewards]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentError(
+            f"A reward function must give one number an answer; it gave {str(rewards)[:80]!r}: {error}"
+        ) from error
+    if len(numbers) != answers:
+        raise ArgumentError(
+            f"The reward function gave {len(numbers)} rewards for {answers} answers; it must give one number an answer."
+        )
+    return numbers

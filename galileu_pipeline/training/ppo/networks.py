@@ -15,11 +15,20 @@ from galileu_pipeline.training.logprobs import token_logprobs
 from galileu_pipeline.training.ppo.rollout import Batch
 from galileu_pipeline.training.sharing import twin
 
+_DROPOUT_LAYERS = (
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
+
 
 def disable_dropout(network: nn.Module) -> None:
+    """All of it: layers, and the rates that attention and layer dropout keep as plain numbers."""
     for module in network.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, _DROPOUT_LAYERS):
             module.p = 0.0
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)
 
 
 def trunk_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:

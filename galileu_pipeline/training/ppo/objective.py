@@ -92,13 +92,15 @@ def policy_losses(
 
 
 def value_losses(
-    values_BT: torch.Tensor, old_values_BT: torch.Tensor, returns_BT: torch.Tensor, clip_range: float
+    values_BT: torch.Tensor, old_values_BT: torch.Tensor, returns_BT: torch.Tensor, clip_range: float | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Half the squared error at every token, and whether the clipped side was the larger one, (B, T) each.
 
     The prediction may leave its value at the rollout by `clip_range`, as in OpenAI's implementations (2403.17031,
-    detail 14).
+    detail 14); by any distance, if that is None.
     """
+    if clip_range is None:
+        clip_range = math.inf
     clipped_values_BT = torch.clamp(values_BT, old_values_BT - clip_range, old_values_BT + clip_range)
     plain_BT = (values_BT - returns_BT).square()
     clipped_BT = (clipped_values_BT - returns_BT).square()

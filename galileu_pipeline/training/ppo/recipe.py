@@ -13,10 +13,11 @@ from galileu_pipeline.evaluation.statistics import mean
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside
 from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples, preference, question
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
+from galileu_pipeline.training.ppo.answer_log import ANSWERS_NAME
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import SampledAnswer
 from galileu_pipeline.training.ppo.networks import ValueModel
-from galileu_pipeline.training.ppo.trainer import ANSWERS_NAME, PPOTrainer
+from galileu_pipeline.training.ppo.trainer import PPOTrainer
 from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.settings import PpoSettings
 from galileu_pipeline.training.sharing import twin

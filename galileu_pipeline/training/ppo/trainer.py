@@ -11,22 +11,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object, set_seed
+from accelerate.utils import set_seed
 from datasets import Dataset
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+from transformers.trainer import TRAINER_STATE_NAME
 
-from galileu_pipeline.errors import DivergedError
-from galileu_pipeline.files import sync
+from galileu_pipeline.errors import ArgumentError, DivergedError
 from galileu_pipeline.training.checkpoints import WholeCheckpoints, step_of
 from galileu_pipeline.training.ppo import objective
+from galileu_pipeline.training.ppo.answer_log import AnswerLog
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import Experience, Explorer, SampledAnswer
+from galileu_pipeline.training.ppo.learning import RewardShaper, figures_of, rollout_of
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
+from galileu_pipeline.training.ppo.processes import Processes
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
 from galileu_pipeline.training.ppo.rewards import (
     ClassifierReward,
@@ -38,7 +41,6 @@ from galileu_pipeline.training.ppo.rollout import Rollout
 from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.sharing import freeze, move, twin
 
-ANSWERS_NAME = "answers.jsonl"
 _VALUE_NAME, _STATE_NAME = "value_model.safetensors", "ppo_state.json"
 
 
@@ -62,14 +64,16 @@ class PPOTrainer(WholeCheckpoints):
             model reads texts, and the policy samples no special tokens but those that end an answer.
         callbacks: transformers callbacks.
 
-    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer),
-    `kl_k3` (the same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`,
-    `entropy` (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an
-    end token), `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update,
-    nats a token), `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
+    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_k3`
+    (the same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`, `entropy`
+    (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end token),
+    `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a token),
+    `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
 
     Raises:
-        ValueError: the prompts are not conversations, or all too long.
+        ValueError: the prompts are not conversations, or all too long; the policy has nothing to train.
+        ArgumentError: in training; a reward function gave another number of rewards than there were answers, or a
+            checkpoint is of another shape of rollout.
         DivergedError: in training; a number is not finite, or the KL went past `max_kl`. The checkpoints written
             since the last rollout that was in order are renamed to `diverged-<step>`.
     """
@@ -88,6 +92,11 @@ class PPOTrainer(WholeCheckpoints):
         reward_processing_class: PreTrainedTokenizerBase | None = None,
         callbacks: list[TrainerCallback] | None = None,
     ) -> None:
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise ArgumentError(
+                "The policy has nothing to train: no parameter requires a gradient. Load an adapter with "
+                "PeftModel.from_pretrained(..., is_trainable=True), or put a fresh one on it with get_peft_model."
+            )
         if reference is model:
             raise ValueError("The reference must not be the model itself, which is about to change; leave it out.")
         limit = args.max_prompt_length
@@ -113,6 +122,8 @@ class PPOTrainer(WholeCheckpoints):
         self.args: PPOConfig
         self._tokenizer = processing_class
         self._folder = Path(str(args.output_dir))
+        self._answer_log = AnswerLog(self._folder)
+        self._processes = Processes(self.accelerator)
         reward_tokenizer = reward_processing_class or processing_class
         text_only = isinstance(reward_model, nn.Module) and not same_tokens(reward_tokenizer, processing_class)
         self._sampler = Sampler(
@@ -140,7 +151,7 @@ class PPOTrainer(WholeCheckpoints):
             autocast=self.accelerator.autocast,
         )
         self.kl_controller = KlController(args.kl_coef, args.kl_target, args.kl_horizon)
-        self._reward_moments = Moments()
+        self._shaper = RewardShaper(args, self._processes)
         self._rollout: Rollout | None = None
         self._update_stopped = False
         self._micro_batches_done = 0
@@ -168,15 +179,14 @@ class PPOTrainer(WholeCheckpoints):
         self._signature_columns: Any = [PROMPT_COLUMN, IDS_COLUMN]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """As transformers makes it, the value model with a learning rate of its own if so set."""
+        """As transformers makes it, the value model with a learning rate of its own."""
         optimizer = super().create_optimizer(model)
-        if self.args.value_learning_rate is not None:
-            of_value_model = {id(parameter) for parameter in self.value_model.parameters()}
-            for group in list(optimizer.param_groups):
-                parameters = group["params"]
-                group["params"] = [parameter for parameter in parameters if id(parameter) not in of_value_model]
-                moved = [parameter for parameter in parameters if id(parameter) in of_value_model]
-                optimizer.add_param_group({**group, "params": moved, "lr": self.args.value_learning_rate})
+        of_value_model = {id(parameter) for parameter in self.value_model.parameters()}
+        for group in list(optimizer.param_groups):
+            parameters = group["params"]
+            group["params"] = [parameter for parameter in parameters if id(parameter) not in of_value_model]
+            moved = [parameter for parameter in parameters if id(parameter) in of_value_model]
+            optimizer.add_param_group({**group, "params": moved, "lr": self.args.value_rate})
         return optimizer
 
     # Update
@@ -200,8 +210,6 @@ class PPOTrainer(WholeCheckpoints):
         assert self._rollout is not None
         model.train()
         loss = self._micro_batch_loss(model, self._rollout, step, micro)
-        if not torch.isfinite(loss):
-            raise self._diverged(f"The loss became {loss.item()}.")
         self.accelerator.backward(loss)
         if last:
             self._end_optimizer_step(model)
@@ -217,8 +225,8 @@ class PPOTrainer(WholeCheckpoints):
         old_logprobs_BT, ref_logprobs_BT, old_values_BT, advantages_BT, returns_BT = (
             tensor_NT[rows, : batch.answer_BT.shape[1]]
             for tensor_NT in (
-                *(rollout.logprobs_NT, rollout.ref_logprobs_NT),
-                *(rollout.values_NT, rollout.advantages_NT, rollout.returns_NT),
+                *(rollout.logprobs_NT, rollout.ref_logprobs_NT, rollout.values_NT),
+                *(rollout.advantages_NT, rollout.returns_NT),
             )
         )
         with self.compute_loss_context_manager():
@@ -230,6 +238,7 @@ class PPOTrainer(WholeCheckpoints):
         tokens = rollout.tokens_S[step]
         with torch.no_grad():
             shares = {
+                "loss": loss_BT,
                 "policy_loss": policy_BT,
                 "value_loss": value_BT,
                 "kl_loss": kl_BT,
@@ -245,10 +254,13 @@ class PPOTrainer(WholeCheckpoints):
         """Record the minibatch's figures; past `target_kl`, drop its gradients and the rest of the update."""
         names = sorted(self._step_sums)
         sums = torch.tensor([self._step_sums[name] for name in names], device=self.args.device)
-        means = dict(zip(names, self._mean_over_processes(sums).tolist(), strict=True))
+        means = dict(zip(names, self._processes.mean(sums).tolist(), strict=True))
         self._step_sums.clear()
+        if not math.isfinite(means["loss"]):
+            raise self._diverged(f"The loss became {means['loss']}.")
         for name, value in means.items():
-            self._metrics[name].append(value)
+            if name != "loss":  # which the trainer logs itself
+                self._metrics[name].append(value)
         limit = self.args.target_kl
         if limit is not None and means["approx_kl"] > limit:
             self._update_stopped = True
@@ -256,7 +268,14 @@ class PPOTrainer(WholeCheckpoints):
         self._metrics["skipped"].append(float(self._update_stopped))
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        norm = super()._clip_grad_norm(model)
+        """Policy and value model apart: the errors of a critic that still learns must not slow the policy down."""
+        limit = self.args.max_grad_norm
+        norms = [self.accelerator.clip_grad_norm_(part.parameters(), limit) for part in (self.policy, self.value_model)]
+        return math.hypot(*map(float, norms))
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        """Asked for at every step, also where nothing is clipped."""
+        norm = super()._get_grad_norm(model, grad_norm)
         if not math.isfinite(float(norm)):
             raise self._diverged(f"The norm of the gradient became {float(norm)}.")
         return norm
@@ -266,99 +285,41 @@ class PPOTrainer(WholeCheckpoints):
     @torch.no_grad()
     def _collect(self, rows: list[dict[str, Any]]) -> Rollout:
         """Sample answers to these prompts and work out what is to be learnt from them."""
-        args = self.args
         self.policy.eval()
         self.value_model.eval()
-        sampled = self._explorer.explore(rows)
-        answers = sampled.answers
-        mask_NT, count = answers.mask_NT, len(answers)
+        sampled = self._processes.together(lambda: self._explorer.explore(rows))
         self._require_sound(sampled)
-        values_NT = self._explorer.by_batch(answers, self.value_model)
-        rewards_NT = objective.token_rewards(
-            self._shaped_rewards(sampled),
-            objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k1"),
-            mask_NT,
-            self.kl_controller.coef,
+        rollout = rollout_of(
+            sampled,
+            self._shaper.shape(sampled),
+            self._explorer.by_batch(sampled.answers, self.value_model),
+            kl_coef=self.kl_controller.coef,
+            args=self.args,
+            processes=self._processes,
         )
-        advantages_NT, returns_NT = objective.generalized_advantages(
-            rewards_NT, values_NT, mask_NT, args.gamma, args.lam
-        )
-        if args.whiten_advantages:
-            moments = self._pooled_moments(advantages_NT[mask_NT.bool()])
-            advantages_NT = objective.masked(objective.whiten(advantages_NT, moments), mask_NT)
-        order_KN = torch.stack([torch.randperm(count) for _ in range(args.num_ppo_epochs)])
-        tokens_S = torch.stack(
-            [answers.lengths_N[rows].sum() for order in order_KN for rows in order.chunk(args.num_minibatches)]
-        )
-        self._record(sampled, values_NT, returns_NT)
-        return Rollout(
-            answers=answers,
-            logprobs_NT=sampled.logprobs_NT,
-            ref_logprobs_NT=sampled.ref_logprobs_NT,
-            values_NT=values_NT,
-            advantages_NT=advantages_NT,
-            returns_NT=returns_NT,
-            order_KN=order_KN,
-            tokens_S=self._mean_over_processes(tokens_S.float()),
-        )
-
-    def _shaped_rewards(self, sampled: Experience) -> torch.Tensor:
-        """Rewards normalised and clipped, less the penalty for answers that did not end, (N,)."""
-        args = self.args
-        rewards_N = sampled.rewards_N
-        if args.normalize_rewards:
-            self._reward_moments = self._reward_moments.join(self._pooled_moments(rewards_N))
-            rewards_N = objective.whiten(rewards_N, self._reward_moments)
-        if args.reward_clip is not None:
-            rewards_N = rewards_N.clamp(-args.reward_clip, args.reward_clip)
-        return rewards_N - args.missing_eos_penalty * (~sampled.ended_N).float()
+        self._record(sampled, rollout)
+        return rollout
 
     def _require_sound(self, sampled: Experience) -> None:
-        for row, reward in enumerate(sampled.rewards_N.tolist()):
-            if not math.isfinite(reward):
-                question = sampled.prompts[row][-1]["content"]
-                raise self._diverged(f"The reward of the answer to {question[:80]!r} is {reward}.")
-        kl, limit = float(self._mean_over_processes(sampled.kl_N.mean())), self.args.max_kl
+        problems = (
+            f"The reward of the answer to {prompt[-1]['content'][:80]!r} is {reward}."
+            for prompt, reward in zip(sampled.prompts, sampled.rewards_N.tolist(), strict=True)
+            if not math.isfinite(reward)
+        )
+        if problem := self._processes.first(next(problems, None)):
+            raise self._diverged(problem)
+        kl, limit = float(self._processes.mean(sampled.kl_N.mean())), self.args.max_kl
         if not math.isfinite(kl) or (limit is not None and kl > limit):
             raise self._diverged(f"The policy went {kl:.1f} nats an answer from its reference, of {limit} allowed.")
         self._last_good_step = self.state.global_step
 
-    def _record(self, sampled: Experience, values_NT: torch.Tensor, returns_NT: torch.Tensor) -> None:
-        mask_NT = sampled.answers.mask_NT
-        k3_NT = objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k3")
-        figures = {
-            "reward": float(sampled.rewards_N.mean()),
-            "kl": float(sampled.kl_N.mean()),
-            "kl_k3": float(objective.masked(k3_NT, mask_NT).sum(1).mean()),
-            "entropy": float(objective.masked_mean(-sampled.logprobs_NT, mask_NT)),
-            "answer_length": float(sampled.answers.lengths_N.float().mean()),
-            "ended": float(sampled.ended_N.float().mean()),
-            "explained_variance": objective.explained_variance(values_NT, returns_NT, mask_NT),
-        }
-        figures_F = torch.tensor(list(figures.values()), device=self.args.device)
-        means = dict(zip(figures, self._mean_over_processes(figures_F).tolist(), strict=True))
-        for name, value in {**means, "kl_coef": self.kl_controller.coef}.items():
+    def _record(self, sampled: Experience, rollout: Rollout) -> None:
+        figures = figures_of(sampled, rollout, self._processes)
+        for name, value in {**figures, "kl_coef": self.kl_controller.coef}.items():
             self._metrics[name].append(value)
-        self.kl_controller.update(means["kl"], len(sampled.texts) * self.args.world_size)
+        self.kl_controller.update(figures["kl"], len(sampled.texts) * self.args.world_size)
         if self.is_world_process_zero() and self.args.logged_answers:
-            step = self.state.global_step
-            lines = [{"step": step, **asdict(record)} for record in sampled.records(self.args.logged_answers)]
-            with (self._folder / ANSWERS_NAME).open("a" if step else "w", encoding="utf-8") as file:
-                file.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-
-    # Several processes
-
-    def _mean_over_processes(self, tensor: torch.Tensor) -> torch.Tensor:
-        return self.accelerator.reduce(tensor, "mean") if self.args.world_size > 1 else tensor
-
-    def _pooled_moments(self, numbers: torch.Tensor) -> Moments:
-        own = Moments.of(numbers)
-        if self.args.world_size == 1:
-            return own
-        pooled = Moments()
-        for moments in gather_object([own]):
-            pooled = pooled.join(moments)
-        return pooled
+            self._answer_log.add(sampled.records(self.args.logged_answers), self.state.global_step)
 
     # Evaluation and records
 
@@ -375,8 +336,8 @@ class PPOTrainer(WholeCheckpoints):
         devices = [args.device] if args.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices):
             torch.manual_seed(args.seed if seed is None else seed)
-            records = self._explorer.explore(mine).records() if mine else []
-        return gather_object(records) if args.world_size > 1 else records
+            records = self._processes.together(lambda: self._explorer.explore(mine).records() if mine else [])
+        return self._processes.gather(records)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
@@ -428,38 +389,56 @@ class PPOTrainer(WholeCheckpoints):
         if self.args.should_save:
             state = {
                 "kl_coef": self.kl_controller.coef,
-                "reward_moments": asdict(self._reward_moments),
+                "reward_moments": asdict(self._shaper.moments),
                 "update_stopped": self._update_stopped,
                 "last_good_step": self._last_good_step,
+                "rollout": self._rollout_shape,
             }
             (folder / _STATE_NAME).write_text(json.dumps(state), encoding="utf-8")
-            if (answers := self._folder / ANSWERS_NAME).is_file():
-                sync(answers)  # whoever goes on from here adds to it
+            self._answer_log.keep()
+            if self.state.best_global_step:  # transformers noted where that checkpoint was when it was written
+                self.state.best_model_checkpoint = str(self._folder / f"checkpoint-{self.state.best_global_step}")
+                self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, self.policy)
         folder = Path(resume_from_checkpoint)
-        self.value_model.load_state_dict(load_file(folder / _VALUE_NAME), strict=False)
         state = json.loads((folder / _STATE_NAME).read_text(encoding="utf-8"))
+        if state["rollout"] != self._rollout_shape:
+            raise ArgumentError(
+                f"{folder} was written with {_listed(state['rollout'])}; now there are {_listed(self._rollout_shape)}. "
+                "Training goes on with the same only; or start over, in another output_dir."
+            )
+        self._load_weights(folder)
         self.kl_controller.coef = state["kl_coef"]
-        self._reward_moments = Moments(**state["reward_moments"])
+        self._shaper.moments = Moments(**state["reward_moments"])
         self._update_stopped = state["update_stopped"]
         self._last_good_step = state["last_good_step"]
         rollout = folder / self._rollout_name
         self._rollout = Rollout.load(rollout, self.args.device) if rollout.is_file() else None
-        self._forget_answers_after(step_of(folder))
+        if self.is_world_process_zero():
+            self._answer_log.forget_after(step_of(folder))
+
+    def _load_best_model(self) -> None:
+        self._load_weights(self._folder / f"checkpoint-{self.state.best_global_step}")
+
+    def _load_weights(self, checkpoint: Path) -> None:
+        super()._load_from_checkpoint(str(checkpoint), self.policy)
+        self.value_model.load_state_dict(load_file(checkpoint / _VALUE_NAME), strict=False)
+
+    @property
+    def _rollout_shape(self) -> dict[str, int]:
+        """What says which step of which update a step is."""
+        args = self.args
+        return {
+            "num_ppo_epochs": args.num_ppo_epochs,
+            "num_minibatches": args.num_minibatches,
+            "answers_per_rollout": args.answers_per_rollout,
+            "processes": args.world_size,
+        }
 
     @property
     def _rollout_name(self) -> str:
         return f"rollout_{self.args.process_index}.safetensors"
-
-    def _forget_answers_after(self, step: int) -> None:
-        """Drop logged answers of the steps that will be taken again."""
-        path = self._folder / ANSWERS_NAME
-        if path.is_file() and self.is_world_process_zero():
-            with path.open(encoding="utf-8") as lines:  # str.splitlines would also break at separators in an answer
-                whole = [line for line in lines if line.endswith("\n")]
-            path.write_text("".join(line for line in whole if json.loads(line)["step"] < step), encoding="utf-8")
 
     def _diverged(self, what: str) -> DivergedError:
         """The error to raise, after the checkpoints that may hold a spoilt policy have been set aside."""
@@ -483,3 +462,7 @@ class PPOTrainer(WholeCheckpoints):
 def _as_they_are(rows: list[Any]) -> Any:
     """The collator: a rollout needs the conversations themselves."""
     return rows
+
+
+def _listed(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name}={number}" for name, number in numbers.items())

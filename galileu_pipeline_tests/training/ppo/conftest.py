@@ -50,6 +50,7 @@ def make_trainer(
     *,
     policy: PeftModel | None = None,
     reward_tokenizer: PreTrainedTokenizerBase | None = None,
+    eval_prompts: Dataset | None = None,
     callbacks: Any = None,
     **settings: Any,
 ) -> PPOTrainer:
@@ -72,7 +73,14 @@ def make_trainer(
     model = policy or make_policy(base, config.seed)
     tokenizer = load_tokenizer(base)
     trainer = PPOTrainer(
-        model, reward, config, prompts(), tokenizer, reward_processing_class=reward_tokenizer, callbacks=callbacks
+        model,
+        reward,
+        config,
+        prompts(),
+        tokenizer,
+        eval_dataset=eval_prompts,
+        reward_processing_class=reward_tokenizer,
+        callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -116,6 +116,16 @@ def test_k3_by_hand() -> None:
     assert estimate.item() == pytest.approx(1 - math.log(2))
 
 
+def test_without_a_range_the_value_loss_is_not_clipped() -> None:
+    value = torch.tensor([[1.0, -3.0]], requires_grad=True)
+    losses, was_clipped = objective.value_losses(value, torch.zeros(1, 2), torch.tensor([[2.0, 1.0]]), clip_range=None)
+    assert losses.tolist() == [[0.5, 8.0]]
+    assert not was_clipped.any()
+    losses.sum().backward()
+    assert value.grad is not None
+    assert value.grad.tolist() == [[-1.0, -4.0]]
+
+
 def _five_tokens(distance: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits of a policy over five tokens, and log-probabilities of a reference that far away."""
     generator = torch.Generator().manual_seed(3)

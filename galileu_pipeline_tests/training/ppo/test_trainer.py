@@ -65,6 +65,27 @@ def test_with_a_high_kl_coefficient_the_policy_stays_at_the_reference(
     assert end["eval_reward"] < 0.2
 
 
+@pytest.mark.parametrize("offset", [10.0, -300.0])
+def test_a_constant_added_to_the_reward_changes_nothing(
+    base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, offset: float
+) -> None:
+    """A Bradley-Terry reward has no zero of its own."""
+    share = share_with_an_a(tokenizer)
+
+    def rewards(offset: float) -> list[float]:
+        trainer = make_trainer(
+            base,
+            tmp_path / str(offset),
+            lambda prompts, answers, ids: [reward + offset for reward in share(prompts, answers, ids)],
+            per_device_train_batch_size=8,
+            max_steps=16,
+        )
+        trainer.train()
+        return [reward - offset for reward in curve(trainer, "reward")]
+
+    assert rewards(offset) == pytest.approx(rewards(0.0), abs=1e-4)
+
+
 def test_a_kl_loss_holds_the_policy_back(base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
     def distance(kl_loss_coef: float) -> float:
         trainer = make_trainer(
@@ -140,11 +161,11 @@ class _CrashAt(TrainerCallback):
             raise _CrashError
 
 
-@pytest.mark.parametrize(("save_steps", "crash_at"), [(8, 13), (3, 10), (6, 7)])
+@pytest.mark.parametrize(("save_steps", "crash_at", "logging_steps"), [(8, 13, 1), (3, 10, 1), (6, 7, 5)])
 def test_a_resumed_run_ends_like_one_never_interrupted(
-    base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, save_steps: int, crash_at: int
+    base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, save_steps: int, crash_at: int, logging_steps: int
 ) -> None:
-    """Checkpoints between two rollouts, and in the middle of an update; dropout on, so random numbers count."""
+    """Checkpoints between two rollouts, in the middle of an update, and between two points of the curves."""
     settings: dict[str, Any] = {
         "max_steps": 16,
         "num_minibatches": 2,
@@ -154,6 +175,7 @@ def test_a_resumed_run_ends_like_one_never_interrupted(
         "kl_target": 1.0,
         "save_strategy": "steps",
         "save_steps": save_steps,
+        "logging_steps": logging_steps,
     }
     reward = share_with_an_a(tokenizer)
     whole = make_trainer(base, tmp_path / "whole", reward, **settings)
@@ -167,7 +189,8 @@ def test_a_resumed_run_ends_like_one_never_interrupted(
 
     assert_equal_weights(whole, resumed)
     assert resumed.kl_controller == whole.kl_controller
-    assert curve(resumed, "reward") == curve(whole, "reward")
+    for name in ("reward", "policy_loss", "skipped"):
+        assert curve(resumed, name) == curve(whole, name)
     assert (tmp_path / "crashed" / ANSWERS_NAME).read_text() == (tmp_path / "whole" / ANSWERS_NAME).read_text()
 
 
