@@ -8,5 +8,5 @@ settings.load_profile("no deadline")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes are called by their parameter's name: compressed ones hold the time, and the workers must agree on names."""
+    """Bytes are called by their parameter: compressed ones hold the time, and the workers must agree on names."""
     return argname if isinstance(val, bytes) else None
