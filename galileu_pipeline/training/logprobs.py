@@ -21,7 +21,7 @@ def token_logprobs(
     A row at a time, forwards and backwards: beside the logits nothing of their size is held but, in the backward pass,
     their gradient.
     """
-    return _TokenLogprobs.apply(logits_BTV, ids_BT, temperature, tuple(forbidden))  # type: ignore[no-any-return]
+    return _TokenLogprobs.apply(logits_BTV, ids_BT, temperature, tuple(forbidden))
 
 
 class _TokenLogprobs(torch.autograd.Function):
