@@ -13,10 +13,11 @@ def twin(network: NetworkT) -> NetworkT:
     """A copy of a network over the same frozen weights: only what is trainable takes memory twice.
 
     A LoRA model's twin has an adapter of its own on the one base; so policy, reference, value and reward model cost
-    one base in memory.
+    one base in memory. Of 4-bit weights that takes the scales too, which bitsandbytes keeps beside them.
     """
-    shared = [parameter for parameter in network.parameters() if not parameter.requires_grad]
-    return copy.deepcopy(network, {id(tensor): tensor for tensor in (*shared, *network.buffers())})
+    frozen = [parameter for parameter in network.parameters() if not parameter.requires_grad]
+    scales = [module.quant_state for module in network.modules() if hasattr(module, "quant_state")]
+    return copy.deepcopy(network, {id(shared): shared for shared in (*frozen, *network.buffers(), *scales)})
 
 
 def freeze(network: NetworkT) -> NetworkT:

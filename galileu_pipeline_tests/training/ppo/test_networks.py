@@ -1,7 +1,9 @@
 """What the networks compute does not depend on padding, and what is frozen is held once."""
 
 from pathlib import Path
+from typing import Any
 
+import bitsandbytes as bnb
 import pytest
 import torch
 from peft import PeftModel
@@ -10,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, answer_logprobs
 from galileu_pipeline.training.ppo.prompts import pad_prompts
-from galileu_pipeline.training.ppo.rollout import Answers, Batch, answer_mask
+from galileu_pipeline.training.ppo.rollout import Answers, Batch, Rollout, answer_mask
 from galileu_pipeline.training.sharing import freeze, twin
 from galileu_pipeline_tests.training.closeness import RELATIVE, about
 from galileu_pipeline_tests.training.ppo.conftest import make_policy
@@ -137,6 +139,32 @@ def test_a_twin_shares_what_is_frozen_and_nothing_else(policy: PeftModel) -> Non
                 parameter += 0.1
         assert torch.equal(before, answer_logprobs(other, batch, 1.0))
         assert not torch.equal(before, answer_logprobs(policy, batch, 1.0))
+
+
+def test_a_twin_shares_the_scales_of_4_bit_weights() -> None:
+    layer = bnb.nn.Linear4bit(64, 32, compute_dtype=torch.float32, quant_type="nf4").requires_grad_(False).to("cpu")
+    numbers = torch.randn((2, 64), generator=torch.Generator().manual_seed(0))
+    expected = layer(numbers)
+    network = torch.nn.Sequential(layer, torch.nn.Linear(32, 1))
+    other: Any = twin(network)
+    assert other[0].weight is layer.weight
+    assert other[0].quant_state is layer.quant_state is layer.weight.quant_state
+    assert other[1].weight is not network[1].weight
+    assert torch.equal(other[0](numbers), expected)
+
+
+def test_what_a_rollout_is_loaded_to(tmp_path: Path) -> None:
+    """Read on the CPU, whatever safetensors makes of a device's name, and then moved."""
+    numbers, ids = torch.arange(6.0).view(2, 3), torch.arange(6).view(2, 3)
+    answers = Answers(ids, ids + 1, ids + 2, ids + 3)
+    rollout = Rollout(answers, *(numbers + place for place in range(5)), ids + 4, numbers[0])
+    rollout.save(tmp_path / "rollout.safetensors")
+    for device in (torch.device("cpu", 0), torch.device("meta")):
+        loaded = Rollout.load(tmp_path / "rollout.safetensors", device)
+        assert {loaded.tokens_S.device.type, loaded.answers.mask_NT.device.type} == {device.type}
+    loaded = Rollout.load(tmp_path / "rollout.safetensors", torch.device("cpu", 0))
+    assert torch.equal(loaded.returns_NT, rollout.returns_NT)
+    assert torch.equal(loaded.answers.mask_NT, rollout.answers.mask_NT)
 
 
 def test_a_frozen_twin_leaves_the_original_trainable(policy: PeftModel) -> None:
