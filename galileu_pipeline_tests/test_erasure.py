@@ -270,13 +270,17 @@ def test_what_is_being_made_of_it_is_in_the_way(chatbot: Chatbot) -> None:
     chatbot.store.make(Plan("ppo_model", [dpo_model], {}), learn)
 
 
-def test_a_file_that_names_people_as_they_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["session_id", "sessionId", "user_id", "User ID", "USERID"])
+def test_a_file_that_names_people_as_they_are(column: str, tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
     data.feedback_db.parent.mkdir(parents=True)
     with closing(sqlite3.connect(data.feedback_db)) as connection, connection:
-        connection.execute("CREATE TABLE feedback (id INTEGER PRIMARY KEY, session_id TEXT, query TEXT, response TEXT)")
+        connection.execute(
+            f'CREATE TABLE feedback (id INTEGER PRIMARY KEY, "{column}" TEXT, query TEXT, response TEXT)'
+        )
         connection.executemany(
-            "INSERT INTO feedback (session_id, query, response) VALUES (?, 'q', 'r')", [("ana",), ("bia",), (None,)]
+            f"""INSERT INTO feedback ("{column}", query, response) VALUES (?, 'q', 'r')""",
+            [("ana",), ("bia",), (None,)],
         )
     pseudonyms = Pseudonyms(b"k" * 32)
     erasure.erase_collected(data, pseudonyms, pseudonyms.of("ana"))

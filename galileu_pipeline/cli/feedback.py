@@ -38,7 +38,7 @@ def stats(as_json: AsJson = False) -> None:
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="SQLite, JSON lines, JSON or CSV, also compressed, or another program's export."),
+        typer.Argument(help="SQLite, JSON lines, JSON, CSV or Parquet, also compressed, or another program's export."),
     ],
     mapping: Annotated[
         list[str], typer.Option("--map", metavar="FIELD=NAME", help="A field that has another name in the files.")

@@ -13,7 +13,9 @@ import duckdb
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
+from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse
 from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES
+from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import quoted
 from galileu_pipeline.feedback.statements import sql
 
 _BUSY_TIMEOUT_S = 60.0
@@ -96,12 +98,13 @@ class _Table:
 def _tables(connection: sqlite3.Connection) -> Iterator[_Table]:
     """The tables that have a column for people."""
     for table in TABLES:
-        columns = {row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")')}
-        named = [f"known({name})" for name in ("user_id", "session_id") if name in columns]
+        columns = ColumnUse({})
+        columns.see(row[1] for row in connection.execute(f'PRAGMA table_info("{table.name}")'))
+        named = [f"known({quoted(columns.used[name])})" for name in ("user_id", "session_id") if name in columns.used]
         if named:
             person = f"coalesce({', '.join(named)}, NULL)"
             yield _Table(
                 name=table.name,
-                id="feedback_id" if "feedback_id" in columns else "NULL",
+                id=quoted(columns.used["feedback_id"]) if "feedback_id" in columns.used else "NULL",
                 rows=f'FROM "{table.name}" WHERE {person} IS NOT NULL AND pseudonym({person}) = :person',
             )

@@ -399,8 +399,8 @@ def test_votes_side_by_side_and_corrections(connection: duckdb.DuckDBPyConnectio
     for number, (left, right, verdict) in enumerate([*rows, ("base", "dpo", "both_bad"), ("dpo", "dpo", "left")]):
         connection.execute(
             "INSERT INTO feedback_comparisons (feedback_id, source, position, ingestion, row_digest, query, query_key, "
-            "response_left, response_right, model_left, model_right, verdict, masked) "
-            "VALUES (?, 'test', 1, 1, '', 'q', 'q', 'a', 'b', ?, ?, ?, MAP {'cpf': 2})",
+            "response_left, response_right, response_left_digest, response_right_digest, model_left, model_right, "
+            "verdict, masked) VALUES (?, 'test', 1, 1, '', 'q', 'q', 'a', 'b', 'a', 'b', ?, ?, ?, MAP {'cpf': 2})",
             [str(number), left, right, verdict],
         )
     add_choice(connection, "q", "ana")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from galileu_pipeline.errors import InputError
@@ -41,8 +43,14 @@ def sqlite_file(folder: Path, row: Row) -> Path:
     return path
 
 
+def parquet_file(folder: Path, row: Row) -> Path:
+    path = folder / "x.parquet"
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    return path
+
+
 Writer = Callable[[Path, Row], Path]
-every_layout = pytest.mark.parametrize("write", [json_file, csv_file, sqlite_file])
+every_layout = pytest.mark.parametrize("write", [json_file, csv_file, sqlite_file, parquet_file])
 
 
 def read(warehouse: Warehouse, path: Path, **mapping: str) -> FileImport:
@@ -70,6 +78,13 @@ def test_names_match_without_case_and_separators(
 ) -> None:
     report = read(warehouse, write(tmp_path, dict(zip(names, ("q", "r", 4, "ana", "s1"), strict=True))))
     assert votes(warehouse, "query, response, rating, user_id") == [("q", "r", 4, PSEUDONYMS.of("ana"))]
+    assert report.summary.unused == {}
+
+
+def test_what_an_export_says_of_its_guards_is_no_column_of_somebody(tmp_path: Path, warehouse: Warehouse) -> None:
+    row = {"query": "'=1+1", "response": "'-", "rating": 4, "guarded_columns": "query"}
+    report = read(warehouse, csv_file(tmp_path, row))
+    assert votes(warehouse) == [("=1+1", "'-", 4)]
     assert report.summary.unused == {}
 
 

@@ -50,6 +50,29 @@ def test_a_mark_that_quotes_nothing_swallows_no_row(
     assert accepted(warehouse) == (expected or cells)
 
 
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("timestamp", "2026-03-10 22:30 UTC"),
+        ("timestamp", "24/10/2026, 07:30:15"),
+        ("timestamp", "24/10/2026 às 07:30"),
+        ("timestamp", "Sat, 24 Oct 2026 10:30:00 GMT"),
+        ("timestamp", "Sat Oct 24 2026 07:30:15 GMT-0300 (Horário Padrão de Brasília)"),
+        ("thumbs_up", "thumbs_down"),
+        ("thumbs_up", "👎"),
+    ],
+)
+def test_a_mark_swallows_no_row_whatever_the_other_cells_look_like(
+    column: str, cell: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "x.tsv"
+    cells = [('"Quem é', "r1", 1, cell), ("b", "r2", 5, cell), ('tela de 15"', "r3", 3, cell)]
+    rows = [("query", "response", "rating", column), *cells]
+    path.write_text("\n".join("\t".join(map(str, row)) for row in rows), encoding="utf-8")
+    assert import_file(warehouse, path).accepted == 3
+    assert accepted(warehouse) == [row[:3] for row in cells]
+
+
 @pytest.mark.parametrize("delimiter", ["\t", ";", ","])
 @pytest.mark.parametrize(
     "text",
@@ -71,7 +94,7 @@ def test_what_is_quoted_over_several_lines_stays_one_text(
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerows([("rating", "query", "response"), (5, text, "r"), (1, "q", text)])
     assert import_file(warehouse, path).accepted == 2
-    assert accepted(warehouse) == [(text.strip(), "r", 5), ("q", text.strip(), 1)]
+    assert accepted(warehouse) == [(text.rstrip(), "r", 5), ("q", text.rstrip(), 1)]
 
 
 def test_text_of_several_lines_beside_no_rating(tmp_path: Path, warehouse: Warehouse) -> None:
@@ -129,8 +152,11 @@ LINE = st.lists(st.text(st.sampled_from('ab" '), max_size=5), min_size=3, max_si
 def test_no_line_is_lost(lines: list[str]) -> None:
     """Every line is the beginning of a record, or part of one that a quotation holds together."""
     reader = RecordReader(LineReader(io.StringIO("\n".join(lines), newline="")), "\t", 3, lambda _: True)
-    records = list(reader)
-    assert [record.line for record in records] == list(range(1, len(lines) + 1))
+    following = 1
+    for record in reader:
+        assert record.line == following
+        following += 1 + sum(cell.count("\n") for cell in record.cells)
+    assert following == len(lines) + 1
 
 
 @pytest.mark.parametrize(

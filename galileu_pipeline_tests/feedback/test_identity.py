@@ -84,6 +84,18 @@ def test_a_collected_comparison_counts_once(tmp_path: Path, warehouse: Warehouse
     assert found(warehouse, "SELECT count(*), count(DISTINCT feedback_id) FROM pair_sources") == [(3, 3)]
 
 
+@pytest.mark.parametrize("answer", ["a", "    return 1", "\n- item", "a\u200bb", "👩\u200d🔬"])
+def test_an_answer_is_the_same_one_in_a_comparison_and_in_a_choice(
+    answer: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    comparison = {**TIE, "feedback_id": "c", "response_left": answer, "verdict": "left"}
+    choice = {"query": TIE["query"], "response_chosen": answer.strip(), "response_rejected": TIE["response_right"]}
+    bring(warehouse, tmp_path, comparison, choice)
+    assert bring(warehouse, tmp_path, comparison).duplicates == 1
+    assert found(warehouse, "SELECT count(*) FROM preferences") == [(2,)]
+    assert len(pairs(warehouse)) == 1
+
+
 def test_a_decided_comparison_of_equal_answers_is_refused(tmp_path: Path, warehouse: Warehouse) -> None:
     same = {**TIE, "response_right": " a "}
     report = bring(warehouse, tmp_path, {**same, "verdict": "left"}, {**same, "verdict": "tie"})
@@ -233,8 +245,8 @@ def test_an_export_that_grows(end: str, tmp_path: Path, warehouse: Warehouse) ->
 
 
 def test_refused_rows_are_known_again_wherever_they_stand(tmp_path: Path, warehouse: Warehouse) -> None:
-    bad = {**ANONYMOUS, "rating": 9}
-    assert bring(warehouse, tmp_path, bad, bad).quarantined == {"invalid_rating": 2}
+    bad = {**ANONYMOUS, "thumbs_up": "talvez"}
+    assert bring(warehouse, tmp_path, bad, bad).quarantined == {"invalid_thumbs": 2}
     assert bring(warehouse, tmp_path, ANONYMOUS, bad, bad) == IngestionReport(rows=3, accepted=1, duplicates=2)
 
 

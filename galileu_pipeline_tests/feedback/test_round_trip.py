@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.ingestion.cleaning import visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import Row, import_file
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 ENDINGS = [".jsonl", ".json", ".csv", ".parquet"]
@@ -71,14 +72,14 @@ VOTES = st.fixed_dictionaries(
 )
 CHOICES = st.fixed_dictionaries(
     EVENT
-    | {"response_chosen": TEXT.map("sim {}".format), "response_rejected": TEXT.map("não {}".format), "reason": TEXT}
+    | {"response_chosen": TEXT.map("{} sim".format), "response_rejected": TEXT.map("{} não".format), "reason": TEXT}
 )
-TIES = st.fixed_dictionaries(
+COMPARISONS = st.fixed_dictionaries(
     EVENT
     | {
-        "response_left": TEXT,
-        "response_right": TEXT,
-        "verdict": st.sampled_from(["tie", "both_bad"]),
+        "response_left": TEXT.map("{} sim".format),
+        "response_right": TEXT.map("{} não".format),
+        "verdict": st.sampled_from(["left", "right", "tie", "both_bad"]),
         "model_left": st.sampled_from(["m", "=m", "'+m"]),
         "reason": st.none() | TEXT,
     }
@@ -103,6 +104,14 @@ def stored(warehouse: Warehouse) -> list[Any]:
     return sorted(rows, key=repr)
 
 
+def preferences(warehouse: Warehouse) -> list[Any]:
+    """What pairs are made of, whatever the order."""
+    with warehouse.open() as connection:
+        cursor = connection.execute("SELECT * EXCLUDE (source, position, ingestion) FROM preferences")
+        names = [column[0] for column in cursor.description]
+        return sorted((dict(zip(names, values, strict=True)) for values in cursor.fetchall()), key=repr)
+
+
 def strictly(text: str) -> Any:
     """The value of what is JSON to any reader: without NaN and Infinity, which Python lets pass."""
     return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in {text}"))
@@ -115,7 +124,7 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> Path:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@given(rows=st.lists(VOTES | CHOICES | TIES, min_size=1, max_size=12))
+@given(rows=st.lists(VOTES | CHOICES | COMPARISONS, min_size=1, max_size=12))
 @settings(max_examples=8, deadline=None)
 def test_nothing_changes_on_the_way_out_and_in(ending: str, rows: list[Row]) -> None:
     with TemporaryDirectory() as name:
@@ -126,4 +135,23 @@ def test_nothing_changes_on_the_way_out_and_in(ending: str, rows: list[Row]) -> 
         path = write(one, folder / f"out{ending}", kind="feedback")
         assert import_file(other, path).accepted == len(rows)
         assert stored(other) == stored(one)
+        assert preferences(other) == preferences(one)
         assert import_file(one, path).duplicates == len(rows)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("verdict", ["left", "right", "tie", "both_bad"])
+def test_a_collected_verdict_is_one_preference_at_most_on_both_sides(verdict: str, ending: str, tmp_path: Path) -> None:
+    """The chatbot's file has a decided comparison twice: as such, and as a preference of the same id."""
+    one, other = Warehouse(tmp_path / "one.duckdb"), Warehouse(tmp_path / "other.duckdb")
+    collector = FeedbackCollector(tmp_path / "feedback.db", pseudonyms=PSEUDONYMS)
+    collector.add_comparison("Que horas são?", "Dez.", "Onze.", verdict, user_id="ana", reason="=certa")
+    ingest(one, collector.path)
+    path = write(one, tmp_path / f"out{ending}", kind="feedback")
+    import_file(other, path)
+    assert stored(other) == stored(one)
+    assert preferences(other) == preferences(one)
+    chosen = {"left": ["Dez."], "right": ["Onze."]}.get(verdict, [])
+    assert [row["chosen"] for row in preferences(other)] == chosen
+    again = write(other, tmp_path / f"again{ending}", kind="feedback")
+    assert sorted(again.read_bytes().splitlines()) == sorted(path.read_bytes().splitlines())

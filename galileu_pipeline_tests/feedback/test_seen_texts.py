@@ -97,7 +97,7 @@ def test_the_quarantine_does_not_tell_who(warehouse: Warehouse, tmp_path: Path) 
     """Neither in the fields nor in what is said of them."""
     private = {"metadata": PERSONAL, "source_documents": json.dumps([PERSONAL]), "user_id": "ana"}
     rows: list[Row] = [
-        {"query": "Sou ana@x.com?", "response": "CPF 529.982.247-25", "rating": 9, **private},
+        {"query": "Sou ana@x.com?", "response": "CPF 529.982.247-25", "rating": "nove", **private},
         {"query": "q", "response": "r", "rating": "ana@x.com", **private},
         {"query": ["ana@x.com"], "response": "(11) 98765-4321", **private},
         {"query": "q", "response": "", "comment": "ana@x.com", **private},
@@ -109,7 +109,7 @@ def test_the_quarantine_does_not_tell_who(warehouse: Warehouse, tmp_path: Path) 
     for (text,) in kept:
         assert_nobody(text.encode())
     with warehouse.open() as connection:
-        connection.execute("UPDATE feedback_quarantine SET raw = replace(raw, '\"rating\": 9', '\"rating\": 5')")
+        connection.execute('UPDATE feedback_quarantine SET raw = replace(raw, \'"rating": "nove"\', \'"rating": 5\')')
         assert Ingestor(connection, preparer()).retry_quarantine().accepted == 1
     assert_nobody(json.dumps(found(warehouse, "FROM feedback"), default=str).encode())
 

@@ -68,7 +68,25 @@ def test_rows_of_every_kind_of_table(shape: str, tmp_path: Path, warehouse: Ware
 def test_the_chatbots_own_file_may_have_them_too(shape: str, tmp_path: Path, warehouse: Warehouse) -> None:
     path = database(tmp_path / "feedback.db", *SHAPES[shape])
     assert ingest(warehouse, path).accepted == 2
-    assert ingest(warehouse, path).accepted == 0
+    assert ingest(warehouse, path).rows == 0
+
+
+@pytest.mark.parametrize("shape", ["a view", "without rowid"])
+def test_changes_are_followed_where_rows_have_no_number_of_their_own(
+    shape: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = database(tmp_path / "feedback.db", *SHAPES[shape])
+    table, rating, key = ("votes", "nota", "id") if shape == "a view" else ("feedback", "rating", "feedback_id")
+    database(path, *(f"INSERT INTO {table} VALUES ('c{number}', 'q', 'r', 3)" for number in range(2_000)))
+    assert ingest(warehouse, path).accepted == 2_002
+    database(path, f"UPDATE {table} SET {rating} = 1 WHERE {key} = 'a'")
+    assert ingest(warehouse, path).replaced == 1
+    database(path, f"DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})")
+    report = ingest(warehouse, path)
+    assert (report.accepted, report.gone) == (0, 1)
+    with warehouse.open() as connection:
+        state = connection.execute("SELECT count(*), any_value(rating) FILTER (feedback_id = 'a') FROM feedback")
+        assert state.fetchall() == [(2_001, 1)]
 
 
 def test_a_locked_file_is_called_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
 from galileu_pipeline.feedback.ingestion.following import FollowedTable
 from galileu_pipeline.feedback.ingestion.identity import Identities, with_faults
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
-from galileu_pipeline.feedback.ingestion.quarantine import masked_refusals
+from galileu_pipeline.feedback.ingestion.quarantine import REFUSED_SCHEMA, Refusals, masked_refusals, unread_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale, ScaleJudge
 from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
@@ -68,15 +68,6 @@ FIELDS = (
     "model_right",
     "verdict",
 )
-_REFUSED_SCHEMA = pa.schema(
-    [
-        ("position", pa.int64()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("raw", pa.string()),
-        ("row_digest", pa.string()),
-    ]
-)
 
 
 class IngestionReport(BaseModel):
@@ -109,21 +100,6 @@ class IngestionReport(BaseModel):
         )
 
 
-class Refusals:
-    """Tells equal refused rows of one source from each other: by how many there were before."""
-
-    def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
-
-    def numbered(self, refused: pa.Table) -> pa.Table:
-        digests = []
-        for digest in refused["row_digest"].to_pylist():
-            self._seen[digest] += 1
-            digests.append(digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}")
-        place = refused.column_names.index("row_digest")
-        return refused.set_column(place, "row_digest", pa.array(digests, pa.string()))
-
-
 class Ingestor:
     """Brings rows into an open warehouse."""
 
@@ -151,15 +127,14 @@ class Ingestor:
         report = IngestionReport()
         for table in TABLES:
             if source.has(table):
-                report += self._follow(source, table) if source.has_row_ids(table) else self._reread(source, table)
+                report += self._follow(source, table)
         return report
 
     def _follow(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
-        name = _table_name(source, table)
+        name = f"{shown_name(Path(source.path.name))}:{table.name}"
         followed = FollowedTable(self.connection, name)
-        key = hashlib.sha256(self._secret.encode()).digest()
         with source.snapshot(table) as snapshot:
-            changes = compare(source, snapshot, table, followed.blocks, key)
+            changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
             rows = fresh_rows(source, snapshot, table, changes)
             report = self._ingest(name, rows, ScaleJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
@@ -169,10 +144,6 @@ class Ingestor:
             self._record(followed.ingestion, name, (0, 0, 0, 0))
         followed.end()
         return report.model_copy(update={"gone": gone.num_rows})
-
-    def _reread(self, source: SqliteFeedback, table: SourceTable) -> IngestionReport:
-        """All rows of a view, in which nothing says which row is which but what it holds: as those of a file."""
-        return self._ingest(_table_name(source, table), source.batches(table), ScaleJudge(FIVE_STARS), Identities())
 
     def file(self, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None = None) -> IngestionReport:
         """Every row of the file.
@@ -335,22 +306,11 @@ class Ingestor:
     def _quarantine_unread(
         self, source: str, now: datetime, unread: Sequence[RefusedRow], refusals: Refusals
     ) -> Counter[str]:
-        rows = [
-            {
-                "position": row.position,
-                "reason": row.reason.value,
-                "detail": row.detail,
-                "raw": None,
-                "row_digest": self._digest(row.content or f"{source}: {row.detail}")[:32],
-            }
-            for row in unread
-        ]
-        if not rows:
-            return Counter()
-        return self._quarantine(source, now, pa.Table.from_pylist(rows, schema=_REFUSED_SCHEMA), refusals)
+        refused = unread_refusals(unread, lambda row: self._digest(row.content or f"{source}: {row.detail}")[:32])
+        return self._quarantine(source, now, refused, refusals) if refused.num_rows else Counter()
 
     def _quarantine(self, source: str, now: datetime, refused: pa.Table, refusals: Refusals) -> Counter[str]:
-        self._refused_rows.put(refusals.numbered(masked_refusals(refused.cast(_REFUSED_SCHEMA), self._masker)))
+        self._refused_rows.put(refusals.numbered(masked_refusals(refused.cast(REFUSED_SCHEMA), self._masker)))
         added = self.connection.execute(sql("ingestion/insert_quarantine"), {"source": source, "now": now}).fetchall()
         return Counter(reason for (reason,) in added)
 
@@ -401,10 +361,6 @@ def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     connection.execute(sql("analytics/create_analytics_views"))
     return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
-
-
-def _table_name(source: SqliteFeedback, table: SourceTable) -> str:
-    return f"{shown_name(Path(source.path.name))}:{table.name}"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:

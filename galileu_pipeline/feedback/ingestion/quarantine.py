@@ -1,6 +1,8 @@
 """What was refused at ingestion, for people to look at."""
 
 import json
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import duckdb
@@ -9,7 +11,19 @@ from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
 from galileu_pipeline.feedback.ingestion.masking import mask
+from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow
 from galileu_pipeline.feedback.statements import sql
+
+# Of select_refused.sql.
+REFUSED_SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("raw", pa.string()),
+        ("row_digest", pa.string()),
+    ]
+)
 
 
 class QuarantinedRow(BaseModel):
@@ -33,6 +47,36 @@ class Quarantine(BaseModel):
     total: int
     by_reason: dict[str, int]
     rows: list[QuarantinedRow]
+
+
+class Refusals:
+    """Tells equal refused rows of one source from each other: by how many there were before."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def numbered(self, refused: pa.Table) -> pa.Table:
+        digests = []
+        for digest in refused["row_digest"].to_pylist():
+            self._seen[digest] += 1
+            digests.append(digest if self._seen[digest] == 1 else f"{digest}-{self._seen[digest]}")
+        place = refused.column_names.index("row_digest")
+        return refused.set_column(place, "row_digest", pa.array(digests, pa.string()))
+
+
+def unread_refusals(unread: Sequence[RefusedRow], digest: Callable[[RefusedRow], str]) -> pa.Table:
+    """Rows that could not be made JSON text, as `select_refused.sql` has the others; nothing of them is kept."""
+    rows = [
+        {
+            "position": row.position,
+            "reason": row.reason.value,
+            "detail": row.detail,
+            "raw": None,
+            "row_digest": digest(row),
+        }
+        for row in unread
+    ]
+    return pa.Table.from_pylist(rows, schema=REFUSED_SCHEMA)
 
 
 def masked_refusals(refused: pa.Table, masker: DocumentMasker) -> pa.Table:

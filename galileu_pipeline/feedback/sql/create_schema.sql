@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS feedback_comparisons (
     query_key      VARCHAR NOT NULL,
     response_left  VARCHAR NOT NULL USING COMPRESSION zstd,
     response_right VARCHAR NOT NULL USING COMPRESSION zstd,
+    response_left_digest  VARCHAR NOT NULL, -- as feedback.response_digest
+    response_right_digest VARCHAR NOT NULL,
     model_left     VARCHAR,
     model_right    VARCHAR,
     verdict        VARCHAR NOT NULL,    -- 'left', 'right', 'tie' or 'both_bad'
@@ -95,8 +97,6 @@ CREATE OR REPLACE TEMP MACRO subject_of_choice(one, other, query_key) AS
     concat_ws('|', least(one, other), greatest(one, other), query_key);
 CREATE OR REPLACE TEMP MACRO subject_of_comparison(left_digest, right_digest, query_key) AS
     concat_ws('|', left_digest, right_digest, query_key);
--- As RowPreparer makes it.
-CREATE OR REPLACE TEMP MACRO digest_of_text(text) AS left(sha256(text), 32);
 
 -- Every stored row, with what it is about.
 CREATE OR REPLACE TEMP VIEW stored_rows AS
@@ -110,7 +110,7 @@ FROM feedback_choices
 UNION ALL
 SELECT
     'comparison', feedback_id, source, position, ingestion,
-    subject_of_comparison(digest_of_text(response_left), digest_of_text(response_right), query_key)
+    subject_of_comparison(response_left_digest, response_right_digest, query_key)
 FROM feedback_comparisons;
 
 -- Every preference of one answer to another, however it came: choices, and votes between two answers that decide. Of the
@@ -126,8 +126,8 @@ SELECT
     feedback_id, source, position, ingestion, occurred_at, session_id, user_id, query, query_key,
     CASE verdict WHEN 'left' THEN response_left ELSE response_right END AS chosen,
     CASE verdict WHEN 'left' THEN response_right ELSE response_left END AS rejected,
-    left(sha256(chosen), 32)   AS chosen_digest,    -- the view outlives the macros of a connection
-    left(sha256(rejected), 32) AS rejected_digest,
+    CASE verdict WHEN 'left' THEN response_left_digest ELSE response_right_digest END AS chosen_digest,
+    CASE verdict WHEN 'left' THEN response_right_digest ELSE response_left_digest END AS rejected_digest,
     reason
 FROM feedback_comparisons
 WHERE verdict IN ('left', 'right');
@@ -158,9 +158,9 @@ CREATE TABLE IF NOT EXISTS ingestions (
 CREATE TABLE IF NOT EXISTS source_blocks (
     source    VARCHAR   NOT NULL,
     block     BIGINT    NOT NULL,       -- the rowid without its last three digits
-    signature VARCHAR   NOT NULL,       -- a keyed digest of all its rows
+    signature VARCHAR   NOT NULL,       -- a short digest of all its rows
     positions BIGINT[]  NOT NULL,       -- their rowids
-    digests   UBIGINT[] NOT NULL        -- of each row, keyed
+    digests   UBIGINT[] NOT NULL        -- of each row, 32 bits
 );
 
 -- Up to which ingestion a derived table has followed the feedback, and with which settings.

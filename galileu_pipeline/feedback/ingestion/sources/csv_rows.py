@@ -29,7 +29,7 @@ _LOOKS = {
     "verdict": re.compile(r"\s*[\w ()]{1,30}"),
     "rating": re.compile(r"\s*(?:[+-]?\d+(?:[.,]\d+)?\s*)?"),
     "thumbs_up": re.compile(r"\s*(?:[\w+👍👎-]{1,11}\s*)?"),
-    "timestamp": re.compile(r"\s*(?:\d[\d/.:T Z,+-]{3,40})?"),
+    "timestamp": re.compile(r"\s*(?:\d[\d/.:, +A-Zàs-]{3,40}|[A-Z][a-z]{2},? .{8,60})?"),
 }
 
 

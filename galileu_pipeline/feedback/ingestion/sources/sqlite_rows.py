@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 from galileu_pipeline.errors import InputError, SourceBusyError
@@ -55,13 +56,12 @@ class SqliteFeedback:
             return
         row_id = self._row_ids[table.name]
         with self._reading(table) as connection:
-            cursor = connection.execute(self._statement(table, f"ORDER BY {row_id}" if row_id else ""))
-            counted = 0
-            while batch := cursor.fetchmany(FETCH_ROWS):
-                counted += len(batch)
-                first = counted - len(batch) + 1
-                positions = [position for position, _ in batch] if row_id else list(range(first, counted + 1))
-                yield batch_of_bytes(positions, [row for _, row in batch])
+            if row_id is None:
+                rows = self.counted_rows(connection, table)
+            else:
+                rows = iter(connection.execute(self._statement(table, f"ORDER BY {row_id}")))
+            while batch := list(islice(rows, FETCH_ROWS)):
+                yield batch_of_bytes([position for position, _ in batch], [row for _, row in batch])
 
     @contextmanager
     def snapshot(self, table: SourceTable) -> Iterator[sqlite3.Connection]:
@@ -82,7 +82,7 @@ class SqliteFeedback:
         return bool(self._columns[table.name])
 
     def has_row_ids(self, table: SourceTable) -> bool:
-        """Whether its rows keep a rowid while others come and go: not those of a view, or of a table WITHOUT ROWID."""
+        """Whether its rows keep a number while others come and go: not those of a view, or of a table WITHOUT ROWID."""
         return self._row_ids.get(table.name) is not None
 
     def first_position(
@@ -116,6 +116,17 @@ class SqliteFeedback:
         """Rowid and JSON text of the rows from `first` to `last`, by rowid."""
         yield from connection.execute(self._statement(table, self._between(table)), (first, last))
 
+    def counted_values(self, connection: sqlite3.Connection, table: SourceTable) -> Iterator[tuple[object, ...]]:
+        """The columns of all rows, counted from 1 in the order in which the file gives them."""
+        columns = ", ".join(self._columns[table.name].values())
+        for number, values in enumerate(connection.execute(f'SELECT {columns} FROM "{table.name}"'), start=1):
+            yield number, *values
+
+    def counted_rows(self, connection: sqlite3.Connection, table: SourceTable) -> Iterator[tuple[int, bytes]]:
+        """The JSON text of all rows, counted likewise."""
+        for number, (_, row) in enumerate(connection.execute(self._statement(table, "")), start=1):
+            yield number, row
+
     def _between(self, table: SourceTable) -> str:
         row_id = self._row_ids[table.name]
         return f"WHERE {row_id} BETWEEN ? AND ? ORDER BY {row_id}"
@@ -138,7 +149,7 @@ class SqliteFeedback:
                 f"{shown_name(self.path)}: table `{table.name}` lacks the column {listed(missing)}. It has: "
                 f"{listed(sorted(found))}. If a column has another name, say so: --map {table.required[0]}=NAME"
             )
-        return {name: _quoted(column) for name, column in there.items()}
+        return {name: quoted(column) for name, column in there.items()}
 
     @contextmanager
     def _reading(self, table: SourceTable | None = None) -> Iterator[sqlite3.Connection]:
@@ -184,5 +195,6 @@ def _row_id(connection: sqlite3.Connection, table: str, columns: list[str]) -> s
     return next((name for name in ("rowid", "_rowid_", "oid") if name not in taken), None)
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'

@@ -41,7 +41,7 @@ SELECT
                 THEN ['no_signal', 'no rating, no thumb and no comment']
             WHEN kind = 'choice' AND chosen_digest = rejected_digest
                 THEN ['same_responses', 'response_chosen and response_rejected are the same text']
-            WHEN kind = 'comparison' AND verdict IN ('left', 'right') AND response_left = response_right
+            WHEN kind = 'comparison' AND verdict IN ('left', 'right') AND response_left_digest = response_right_digest
                 THEN ['same_responses', 'response_left and response_right are the same text']
         END
     ) AS fault

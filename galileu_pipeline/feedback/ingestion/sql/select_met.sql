@@ -17,8 +17,8 @@ choices AS MATERIALIZED (
 ),
 comparisons AS MATERIALIZED (
     SELECT
-        feedback_id, source, position, occurred_at, user_id, session_id, row_digest, response_left, response_right,
-        query_key, model_left, model_right, reason
+        feedback_id, source, position, occurred_at, user_id, session_id, row_digest, response_left_digest,
+        response_right_digest, query_key, model_left, model_right, reason
     FROM feedback_comparisons
     SEMI JOIN (FROM here_rows WHERE kind = 'comparison') AS here USING (feedback_id)
 ),
@@ -37,7 +37,7 @@ stored AS (
     UNION ALL
     SELECT
         'comparison', feedback_id, source, position, occurred_at, coalesce(user_id, session_id), row_digest,
-        subject_of_comparison(digest_of_text(response_left), digest_of_text(response_right), query_key),
+        subject_of_comparison(response_left_digest, response_right_digest, query_key),
         concat_ws('|', model_left, model_right, reason)
     FROM comparisons
 ),
