@@ -5,3 +5,8 @@ from hypothesis import settings
 # No example has to be quick: the first one may wait for an import, and any for a busy machine.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are called by their parameter: compressed ones hold the time, and the workers must agree on names."""
+    return argname if isinstance(val, bytes) else None

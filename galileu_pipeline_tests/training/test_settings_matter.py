@@ -63,6 +63,7 @@ CHANGED: dict[str, Any] = {
     "minibatches": 2,
     "temperature": 0.7,
     "kl_coef": 0.5,
+    "kl_estimator": "k2",
     "kl_target": 5.0,
     "kl_horizon": 1000,
     "target_kl": 1e-9,
@@ -86,7 +87,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }
 # How a result is reached, not which: tests of the runner, of memory and of checkpoints look at these.
 WAYS = {"gradient_checkpointing", "eval_batch_size", "save_steps", "rollout_batch_size", "patience_s"}
-IN_PPO = {"logging_steps": 2, "eval_steps": 2, "eval_examples": 1, "batch_size": 4}
+IN_PPO = {"logging_steps": 2, "eval_steps": 1, "eval_examples": 1, "batch_size": 4}
 
 
 def settings_of(stage: str) -> list[str]:
