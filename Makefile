@@ -9,8 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/pip install --disable-pip-version-check --no-compile -c constraints.txt
 ENV := . ./env.sh
-# Two workers, for the two cores that are there at least, so one thread each.
-PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three workers for the two cores that are there at least, with one thread each: end-to-end tests wait a lot.
+PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup setup-chat setup-dev hooks demo test test-fast lint ui chat clean
 

@@ -5,6 +5,7 @@ import dagster as dg
 from galileu_pipeline.automation import jobs, notifications
 from galileu_pipeline.automation.dead_runs import fail_dead_runs
 from galileu_pipeline.automation.triggers import start_once
+from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback.ingestion.changes import feedback_state
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.lineage.digests import json_digest
@@ -24,7 +25,10 @@ def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
     )
     def feedback_sensor(context: dg.SensorEvaluationContext, storage: StorageResource) -> _Answer:
         """Brings new clicks and imports into the warehouse, the analytics and the pairs."""
-        state = feedback_state(storage.data)
+        try:
+            state = feedback_state(storage.data)
+        except GalileuError as error:
+            return dg.SkipReason(str(error))
         if state is None:
             return dg.SkipReason(f"No feedback yet: nothing at {storage.data.feedback_db}, and nothing was imported.")
         return start_once(context.instance, _trigger("feedback_sensor", storage), state, state)

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.profiles.names import active_profile_name, profile_file
-from galileu_pipeline.supervision import supervise
 
 if TYPE_CHECKING:
     from galileu_pipeline.lineage.artifacts import ArtifactStore
@@ -64,6 +63,8 @@ def tell(line: str) -> None:
 
 def run_here(command: list[str]) -> None:
     """Launches a process that trains or evaluates; what it prints goes to stderr."""
+    from galileu_pipeline.supervision import supervise
+
     supervise(command, active_profile().patience_s, stdout=sys.stderr)
 
 

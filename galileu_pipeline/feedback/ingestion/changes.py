@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.ingestion.sources.files import SQLITE_HEAD
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import utc_now
@@ -11,18 +13,29 @@ from galileu_pipeline.lineage.manifest import utc_now
 def feedback_state(data: DataFolder) -> str | None:
     """A digest that changes with every click and every import; None where there is neither.
 
-    Neither rows are read nor files opened, so it costs the same whatever their size. SQLite may also tidy its file up
-    with nothing changed; then there is nothing new to read.
+    No rows are read, so it costs the same whatever the size of the files. SQLite may also tidy its file up with nothing
+    changed; then there is nothing new to read.
+
+    Raises:
+        InputError: the chatbot's file is no database.
     """
     database, imported = data.feedback_db, data.last_import
     if not database.is_file() and not imported.is_file():
         return None
+    if database.is_file() and not _begins_as_sqlite(database):
+        raise InputError(f"{database} cannot be read as SQLite: it is no database. Put the chatbot's own file there.")
     return json_digest(
         {
             "files": [_state(path) for path in (database, database.with_name(f"{database.name}-wal"))],
             "import": imported.read_text(encoding="utf-8") if imported.is_file() else None,
         }
     )
+
+
+def _begins_as_sqlite(database: Path) -> bool:
+    """An empty file is a database without tables."""
+    with database.open("rb") as file:
+        return file.read(len(SQLITE_HEAD)) in (SQLITE_HEAD, b"")
 
 
 def record_import(data: DataFolder) -> None:

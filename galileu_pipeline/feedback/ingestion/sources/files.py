@@ -28,7 +28,7 @@ from galileu_pipeline.feedback.ingestion.sources.formats import recognise_format
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 
-_SQLITE, _PARQUET = b"SQLite format 3\x00", b"PAR1"
+SQLITE_HEAD, _PARQUET = b"SQLite format 3\x00", b"PAR1"
 _LIST_OPENS = re.compile(r"\s*\[?\s*")
 
 
@@ -69,7 +69,7 @@ class FeedbackFile:
             compressed, head = is_compressed(path), file.peek(HEAD_BYTES)
             if not head.removeprefix(UTF8_BOM).strip():
                 raise InputError(f"{shown_name(path)} is empty.")
-            if head.startswith(_SQLITE):
+            if head.startswith(SQLITE_HEAD):
                 return cls(path, Format.SQLITE, compressed)
             if head.startswith(_PARQUET):
                 return cls(path, Format.PARQUET, compressed)
