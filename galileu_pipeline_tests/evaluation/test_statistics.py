@@ -31,8 +31,15 @@ def test_beating_chance_takes_the_whole_interval() -> None:
     assert proportion(9, 10).beats_chance
 
 
-def test_a_tie_is_a_miss() -> None:
-    assert preference_accuracy([1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0]).value == 0.5
+def test_ties_are_counted_apart() -> None:
+    found = preference_accuracy([1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0])
+    assert (found.n, found.ties) == (3, 1)
+    assert found.value == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_of_nothing_but_ties_nothing_is_known() -> None:
+    found = preference_accuracy([1.0, 2.0], [1.0, 2.0])
+    assert (found.value, found.low, found.high, found.n, found.ties) == (0.5, 0.0, 1.0, 0, 2)
 
 
 def test_no_pairs_is_an_error() -> None:
