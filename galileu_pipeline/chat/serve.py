@@ -96,7 +96,7 @@ def launch(app: Any, i18n: Any, host: str, port: int, login: Login | None) -> No
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from galileu_pipeline.chat.app import CSS
+    from galileu_pipeline.chat.page import CSS
 
     middleware = [Middleware(NoUploads)]
     if is_loopback(host):

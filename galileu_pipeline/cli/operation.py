@@ -75,7 +75,8 @@ def chat(
     require_free_port(host, port)
     rival_model(store, served_model(store, model), against)  # a wrong name is told before the page opens
     try:
-        from galileu_pipeline.chat.app import Chat, ChatSettings, build_app, translations
+        from galileu_pipeline.chat.handlers import Chat, ChatSettings
+        from galileu_pipeline.chat.page import build_app, translations
     except ModuleNotFoundError as error:
         raise GalileuError(
             f"{error.name} is not installed; the chat needs it: pip install -c constraints.txt -e '.[chat]'"

@@ -1,13 +1,17 @@
 """The chat's parts without a browser."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from galileu_pipeline.chat.app import Chat, ChatSettings
+from galileu_pipeline.chat.handlers import Answers, Chat, ChatSettings
 from galileu_pipeline.chat.limits import RateLimits
 from galileu_pipeline.chat.serve import login_from_environment, require_free_port, require_safe_address
 from galileu_pipeline.chat.serving import rival_model, served_model
@@ -19,6 +23,7 @@ from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS
 
+HERE: Any = SimpleNamespace(headers={}, client=None)  # a request as Gradio hands it on
 ANA = Person("browser:ana", "session:1")
 ANSWER = RatedAnswer("Quem é você?", "Sou Galileu.", "base_model-0123456789ab")
 
@@ -152,15 +157,51 @@ def test_a_stopped_answer_ends_where_it_is_and_can_be_rated(
 
     chat = Chat(store, box.collector, ChatSettings())
     monkeypatch.setattr(chat.talker, "stream", endless)
-    replies = chat.reply([{"role": "user", "content": "q"}], "session", SimpleNamespace(headers={}))
+    answers: Answers = {}
+    replies = chat.reply([{"role": "user", "content": "q"}], answers, "session", HERE)
     for _ in range(3):
-        assert next(replies)[1] is None
+        next(replies)
+        assert not answers
     chat.stop("session")
-    *_, (conversation, answer, _) = replies
+    *_, (conversation, _) = replies
     assert closed == [True]
-    assert answer is not None
+    answer = answers[len(conversation) - 1]
     assert (answer.query, answer.response, answer.model_id) == ("q", "e e e", base.id)
     assert conversation[-1]["content"] == "e e e"
+
+
+def test_an_answer_can_be_rated_as_soon_as_it_is_seen_whole(
+    store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model(store, "base_model")
+    chat, answers = Chat(store, box.collector, ChatSettings()), {}  # type: ignore[var-annotated]
+    monkeypatch.setattr(chat.talker, "stream", lambda *_: (words for words in ("Sou", "Sou Galileu.")))
+    seen = []
+    for conversation, _ in chat.reply([{"role": "user", "content": "q"}], answers, "session", HERE):
+        seen.append((conversation[-1]["content"], 1 in answers))
+    assert seen == [("Sou", False), ("Sou Galileu.", False), ("Sou Galileu.", True)]
+
+
+def test_clicks_at_once_are_all_kept(store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("galileu_pipeline.chat.handlers.gr.Info", lambda *_, **__: None)
+    chat = Chat(store, box.collector, ChatSettings())
+    history = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    for _ in range(10):
+        answers, start = {1: RatedAnswer("q", "a", "base_model-0123456789ab")}, Barrier(3)
+
+        def at_once(click: Callable[[], object], start: Barrier = start) -> None:
+            start.wait()
+            click()
+
+        thumb = partial(chat.thumb, answers, "ana", "1", SimpleNamespace(index=1, liked=True), HERE)
+        rate = partial(chat.rate, 4, history, answers, "ana", "1", HERE)
+        comment = partial(chat.comment, "boa", history, answers, "ana", "1", HERE)
+        with ThreadPoolExecutor() as people:
+            list(people.map(at_once, (thumb, rate, comment)))
+        said = answers[1]
+        assert (said.events, said.thumbs_up, said.rating, said.comment) == (3, True, 4, "boa")
+    stats = box.collector.get_feedback_stats()
+    assert stats["events"] == 30
 
 
 def test_a_reward_model_does_not_talk(store: ArtifactStore) -> None:
