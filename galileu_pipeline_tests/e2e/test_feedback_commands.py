@@ -26,6 +26,8 @@ def test_in_and_out_again(sandbox: Sandbox, tmp_path: Path) -> None:
         "rows": 4,
         "accepted": 2,
         "duplicates": 0,
+        "replaced": 0,
+        "gone": 0,
         "quarantined": {"invalid_rating": 1, "missing_text": 1},
     }
     assert json.loads(sandbox.galileu("import", str(path), "--scale", "1-5", "--json").stdout)["duplicates"] == 4
