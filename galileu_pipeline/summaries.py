@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from galileu_pipeline.evaluation.estimates import Mean, Proportion
+from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.manifest import MANIFEST_NAME
@@ -21,8 +21,8 @@ class HeldOutResult(BaseModel):
 
     asset: str
     id: str
-    accuracy: Proportion
-    base_accuracy: Proportion
+    accuracy: PreferenceAccuracy
+    base_accuracy: PreferenceAccuracy
     reward_gain: Mean | None
     manifest: Path
 
@@ -38,7 +38,7 @@ class ModelSummary(BaseModel):
     asset: str
     created_at: datetime
     profile: str
-    accuracy: Proportion | None
+    accuracy: PreferenceAccuracy | None
     current: bool
     in_service: bool
     tainted: bool
@@ -63,8 +63,8 @@ def held_out_results(store: ArtifactStore) -> list[HeldOutResult]:
         HeldOutResult(
             asset=asset,
             id=model.id,
-            accuracy=Proportion.model_validate({**measured, **own.get("preference_accuracy", {})}[asset]),
-            base_accuracy=Proportion.model_validate(measured["base_model"]),
+            accuracy=PreferenceAccuracy.model_validate({**measured, **own.get("preference_accuracy", {})}[asset]),
+            base_accuracy=PreferenceAccuracy.model_validate(measured["base_model"]),
             reward_gain=Mean.model_validate(own["held_out_reward"]["gain"]) if "held_out_reward" in own else None,
             manifest=model.path / MANIFEST_NAME,
         )
@@ -90,7 +90,7 @@ def _summary(store: ArtifactStore, model: Artifact, serving: str | None) -> Mode
         asset=manifest.asset,
         created_at=manifest.created_at,
         profile=manifest.config["profile"],
-        accuracy=Proportion.model_validate(accuracy) if accuracy else None,
+        accuracy=PreferenceAccuracy.model_validate(accuracy) if accuracy else None,
         current=current is not None and current.id == model.id,
         in_service=model.id == serving,
         tainted=bool(Tombstones(store.data).tainting(store, model.id)),

@@ -8,7 +8,7 @@ from galileu_pipeline.assets.config import StageConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import lineage_metadata, model_metadata, result
 from galileu_pipeline.evaluation.curves import read_log
-from galileu_pipeline.evaluation.estimates import Mean, Proportion
+from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.resources.trainer import TrainerResource
 
@@ -116,7 +116,7 @@ def _beats_chance(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=asset, name="held_out_accuracy_beats_chance")
     def check(model: Artifact) -> dg.AssetCheckResult:
         """On held-out pairs the chosen answer wins more often than a coin would have it (exact 95 % interval)."""
-        accuracy = Proportion.model_validate(model.manifest.metrics["preference_accuracy"][name])
+        accuracy = PreferenceAccuracy.model_validate(model.manifest.metrics["preference_accuracy"][name])
         return dg.AssetCheckResult(
             passed=accuracy.beats_chance, description=str(accuracy), metadata=accuracy.model_dump()
         )

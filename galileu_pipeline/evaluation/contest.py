@@ -15,7 +15,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import StageError
-from galileu_pipeline.evaluation.estimates import Mean, Proportion, WinRate
+from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy, Proportion, WinRate
 from galileu_pipeline.evaluation.measures import canaries, general_text, repetition
 from galileu_pipeline.evaluation.results import (
     ANSWERS_FILE,
@@ -58,7 +58,7 @@ class Performance:
     model: ModelFiles
     answers: list[GeneratedAnswer]
     canaries_passed: dict[str, bool]
-    accuracy: Proportion
+    accuracy: PreferenceAccuracy
     margin: Mean
     kl: list[float]  # nats a token, a paragraph each
     nll: list[float]  # negative log-likelihood of the paragraphs, nats a token

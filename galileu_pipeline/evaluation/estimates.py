@@ -31,6 +31,9 @@ class PreferenceAccuracy(Proportion):
 
     ties: int = 0
 
+    def __str__(self) -> str:
+        return super().__str__() + (f", {self.ties} ties" if self.ties else "")
+
 
 class Mean(Estimate):
     """The mean of `n` numbers with its interval by Student's t."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galileu_pipeline.evaluation.estimates import Estimate, Mean, Proportion, WinRate
+from galileu_pipeline.evaluation.estimates import Estimate, Mean, PreferenceAccuracy, Proportion, WinRate
 
 RESULT_FILE, ANSWERS_FILE = "evaluation.json", "answers.jsonl"
 
@@ -18,7 +18,7 @@ class ModelFigures(_Record):
 
     id: str
     asset: str
-    preference_accuracy: Proportion = Field(description="pairs in which the chosen answer is likelier a token")
+    preference_accuracy: PreferenceAccuracy = Field(description="pairs in which the chosen answer is likelier a token")
     preference_margin: Mean = Field(description="mean log-probability a token, chosen minus rejected, nats")
     reward: Mean = Field(description="of its answers, by the reward model")
     win_rate: WinRate | None = Field(description="questions to which its answer gets more reward than the champion's")
@@ -38,7 +38,7 @@ class Judge(_Record):
     """How far the reward model can be trusted on this."""
 
     id: str
-    accuracy: Proportion = Field(description="held-out pairs in which the chosen answer gets more reward")
+    accuracy: PreferenceAccuracy = Field(description="held-out pairs in which the chosen answer gets more reward")
     rank_correlation: Estimate | None = Field(description="Spearman's rho of reward and people's mean ratings")
 
 

@@ -61,7 +61,7 @@ def test_with_a_high_kl_coefficient_the_policy_stays_at_the_reference(
     )
     trainer.train()
     end = trainer.evaluate(prompts())
-    assert abs(end["eval_kl"]) < 0.1  # of the 30 to 60 nats it takes to win the reward
+    assert abs(end["eval_kl"]) < 0.5  # of the 30 to 60 nats it takes to win the reward
     assert end["eval_reward"] < 0.2
 
 
