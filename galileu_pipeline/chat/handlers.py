@@ -4,7 +4,7 @@ import html
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,15 @@ class ChatSettings:
     votes_per_minute: int = 120
 
 
+@dataclass(frozen=True)
+class GrowingAnswer:
+    """An answer under way at a `place` of the conversation: somebody may ask it to stop, or wait for its end."""
+
+    place: int
+    stopped: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 class Chat:
     """The app's handlers: plain functions of what is on the page."""
 
@@ -51,7 +60,7 @@ class Chat:
         self.votes = VoteBox(collector)
         self.talker = Talker(store)
         self.limits = RateLimits(settings.answers_per_minute, settings.votes_per_minute)
-        self._stops: dict[str, threading.Event] = {}  # of answers under way, by session
+        self._growing: dict[str, GrowingAnswer] = {}  # by session
         self._voting = threading.Lock()  # one click changes an answer after the other, however fast they come
 
     # -- answers ------------------------------------------------------------------------------------------------
@@ -72,32 +81,34 @@ class Chat:
         if not history or history[-1]["role"] != "user":
             yield shown(history), self.served_line()
             return
-        text, stopped = "", self._stops.setdefault(session, threading.Event())
+        growing = self._growing[session] = GrowingAnswer(place=len(history))
+        text = ""
         try:
             model = served_model(self.store, self.settings.model)
             with closing(self.talker.stream(model, history, Sampling(self.settings.max_new_tokens))) as stream:
                 for grown in stream:
                     text = grown.strip()
                     yield shown([*history, {"role": "assistant", "content": text}]), line(model)
-                    if stopped.is_set():
+                    if growing.stopped.is_set():
                         break
-            if not text and not stopped.is_set():
+            if not text and not growing.stopped.is_set():
                 raise GalileuError("The model said nothing.")
+            if text:
+                answers[growing.place] = RatedAnswer(history[-1]["content"], text, model.id)
         except GalileuError as error:
             _warn(request, "failed", error=error)
-            text = ""
         finally:
-            self._stops.pop(session, None)
-        if text:
-            answers[len(history)] = RatedAnswer(history[-1]["content"], text, model.id)
+            growing.ended.set()
+            self._growing.pop(session, None)
+        if growing.place in answers:
             yield shown([*history, {"role": "assistant", "content": text}]), line(model)
         else:
             yield shown(history[:-1]), self.served_line()
 
     def stop(self, session: str) -> None:
         """Let the answer on this page end where it is. (Gradio's own cancelling would put an error over it.)"""
-        if stopped := self._stops.get(session):
-            stopped.set()
+        if growing := self._growing.get(session):
+            growing.stopped.set()
 
     def compare(self, question: str, browser_id: str, request: gr.Request) -> Iterator[tuple[str, str, Any, str]]:
         """Two answers to one question, growing side by side; and what can be voted on once both are whole."""
@@ -179,7 +190,13 @@ class Chat:
     def _vote(
         self, answers: Answers, place: int, browser_id: str, session: str, request: gr.Request, **vote: Any
     ) -> bool:
-        """Store a vote on the answer at `place`, and keep it in `answers`; False where it was not stored."""
+        """Store a vote on the answer at `place`, and keep it in `answers`; False where it was not stored.
+
+        The page may show thumbs for a moment while an answer grows. The vote on it is then one on the whole answer.
+        """
+        growing = self._growing.get(session)
+        if growing and growing.place == place:
+            growing.ended.wait()
         with self._voting:
             answer = answers.get(place)
             if answer is None:

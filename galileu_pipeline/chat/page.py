@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from galileu_pipeline.chat.handlers import MAX_QUESTION_CHARS, Chat
+from galileu_pipeline.chat.handlers import MAX_QUESTION_CHARS, Answers, Chat
 from galileu_pipeline.chat.texts import TEXTS, language_of, say
 from galileu_pipeline.chat.votes import ComparedAnswers
 from galileu_pipeline.feedback.collection.collector import MAX_COMMENT_CHARS, Verdict
@@ -113,7 +113,7 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
     rating.input(chat.rate, [rating, chatbot, answers, *who], rating, **_EVENT)
     send_comment.click(chat.comment, [comment, chatbot, answers, *who], comment, **_EVENT)
     send_correction.click(chat.correct, [correction, chatbot, answers, *who], correction, **_EVENT)
-    chatbot.clear(lambda: ({}, None, "", ""), None, [answers, rating, comment, correction], **_EVENT)
+    chatbot.clear(_forget, answers, [rating, comment, correction], **_EVENT)
     return served
 
 
@@ -182,6 +182,12 @@ def _choice(chat: Chat, verdict: Verdict) -> Any:
         return chat.choose(verdict, compared, browser_id, session, request)
 
     return choose
+
+
+def _forget(answers: Answers) -> tuple[None, str, str]:
+    """Nothing can be rated any more, and nothing is half said about it."""
+    answers.clear()
+    return None, "", ""
 
 
 def _enabled(on: bool, parts: int) -> list[Any]:

@@ -204,6 +204,30 @@ def test_clicks_at_once_are_all_kept(store: ArtifactStore, box: VoteBox, monkeyp
     assert stats["events"] == 30
 
 
+@pytest.mark.parametrize("words", ["Sou Galileu.", ""])
+def test_a_vote_on_a_growing_answer_is_one_on_the_whole(
+    store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("galileu_pipeline.chat.handlers.gr.Info", lambda text, **_: told.append(text))
+    monkeypatch.setattr("galileu_pipeline.chat.handlers.gr.Warning", lambda text, **_: told.append(text))
+    model(store, "base_model")
+    chat, answers = Chat(store, box.collector, ChatSettings()), {}  # type: ignore[var-annotated]
+    monkeypatch.setattr(chat.talker, "stream", lambda *_: (grown for grown in (words[:3], words)))
+    replies = chat.reply([{"role": "user", "content": "q"}], answers, "1", HERE)
+    next(replies)
+    with ThreadPoolExecutor() as people:
+        vote = people.submit(chat.thumb, answers, "ana", "1", SimpleNamespace(index=1, liked=True), HERE)
+        assert not told
+        list(replies)
+        vote.result(timeout=60)
+    if words:
+        assert (answers[1].response, answers[1].thumbs_up) == (words, True)
+        assert told == [TEXTS["pt"]["thanks"]]
+    else:
+        assert told[-1] == TEXTS["pt"]["no_answer"]
+
+
 def test_a_reward_model_does_not_talk(store: ArtifactStore) -> None:
     reward = model(store, "reward_model")
     with pytest.raises(InputError, match="does not generate text"):
