@@ -42,6 +42,7 @@ demo: setup
 
 test: setup-dev
 	@$(ENV) && $(PYTEST) --durations 25
+	@$(ENV) && TZ=America/Sao_Paulo $(PYTEST) galileu_pipeline_tests/feedback
 
 test-fast: setup-dev
 	@$(ENV) && $(PYTEST) -m "not e2e"

@@ -1,6 +1,13 @@
 """What holds for all tests."""
 
+import os
+import time
+
 from hypothesis import settings
+
+# The machine's own zone is nobody's business; `make test` reads feedback in another one too.
+os.environ.setdefault("TZ", "UTC")
+time.tzset()
 
 # No example has to be quick: the first one may wait for an import, and any for a busy machine.
 settings.register_profile("no deadline", deadline=None)

@@ -86,7 +86,14 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "max_kl": (1e-9, "nats an answer from its reference"),
 }
 # How a result is reached, not which: tests of the runner, of memory and of checkpoints look at these.
-WAYS = {"gradient_checkpointing", "eval_batch_size", "save_steps", "rollout_batch_size", "patience_s"}
+WAYS = {
+    "gradient_checkpointing",
+    "eval_batch_size",
+    "save_steps",
+    "rollout_batch_size",
+    "merge_for_rollouts",
+    "patience_s",
+}
 IN_PPO = {"logging_steps": 2, "eval_steps": 1, "eval_examples": 1, "batch_size": 4}
 
 

@@ -34,6 +34,13 @@ class PPOConfig(TrainingArguments):
     per_device_rollout_batch_size: int = field(
         default=32, metadata={"help": "answers sampled at once, and scored in one forward pass"}
     )
+    merge_for_rollouts: bool = field(
+        default=True,
+        metadata={
+            "help": "sample from a copy of the policy with its adapter merged into the weights, in bf16 where training "
+            "is: faster, for the memory of one more base while sampling. Log-probabilities are always the policy's own"
+        },
+    )
 
     # Reward
     missing_eos_penalty: float = field(

@@ -73,6 +73,7 @@ class PpoRecipe(Recipe[PpoSettings]):
                     *("temperature", "kl_coef", "kl_loss_coef", "kl_target", "kl_horizon", "target_kl", "max_kl"),
                     *("gamma", "lam", "clip_range", "value_clip_range", "value_coef", "value_learning_rate"),
                     *("missing_eos_penalty", "normalize_rewards", "reward_clip", "logged_answers"),
+                    "merge_for_rollouts",
                 }
             ),
         )

@@ -12,6 +12,7 @@ from galileu_pipeline.training.encoding import control_ids
 from galileu_pipeline.training.generation import end_ids
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, answer_mask
+from galileu_pipeline.training.sharing import can_be_merged, merged
 
 
 class Sampler:
@@ -31,12 +32,20 @@ class Sampler:
         max_new_tokens: int,
         batch_size: int,
         text_only: bool = False,
+        merge: bool = False,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        """`text_only` forbids all tokens that a text does not show, but those that end an answer."""
-        self._model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
-        self.end_ids = end_ids(self._model.generation_config, tokenizer)
+        """`text_only` forbids all tokens that a text does not show, but those that end an answer.
+
+        `merge` samples from a copy of the policy with the adapter in its weights, which are of type `dtype`; there is
+        none of a 4-bit policy.
+        """
+        model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+        self._policy, self._plain = policy, model
+        self._merge, self._dtype = merge and can_be_merged(policy), dtype
+        self.end_ids = end_ids(model.generation_config, tokenizer)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.end_ids[0]
-        self.forbidden = _unseen_in_texts(tokenizer, self._model, self.end_ids) if text_only else []
+        self.forbidden = _unseen_in_texts(tokenizer, model, self.end_ids) if text_only else []
         self._batch_size = batch_size
         self._options = {
             "do_sample": True,
@@ -51,27 +60,29 @@ class Sampler:
     def sample(self, prompt_ids: Sequence[Sequence[int]]) -> Answers:
         """One answer a prompt, in order. Prompts of like length are answered together."""
         order = sorted(range(len(prompt_ids)), key=lambda row: len(prompt_ids[row]))
-        with self._plain_defaults():
+        with self._sampled_model() as model:
             parts = [
-                self._sample([prompt_ids[row] for row in order[start : start + self._batch_size]])
+                self._sample(model, [prompt_ids[row] for row in order[start : start + self._batch_size]])
                 for start in range(0, len(order), self._batch_size)
             ]
         return Answers.join(parts, self.pad_id).take(torch.tensor(order).argsort())
 
-    def _sample(self, prompt_ids: Sequence[Sequence[int]]) -> Answers:
-        prompt_BP, prompt_mask_BP = pad_prompts(prompt_ids, self.pad_id, self._model.device)
-        ids_BL = self._model.generate(input_ids=prompt_BP, attention_mask=prompt_mask_BP, **self._options)
+    def _sample(self, model: Any, prompt_ids: Sequence[Sequence[int]]) -> Answers:
+        prompt_BP, prompt_mask_BP = pad_prompts(prompt_ids, self.pad_id, model.device)
+        ids_BL = model.generate(input_ids=prompt_BP, attention_mask=prompt_mask_BP, **self._options)
         answer_BT = ids_BL[:, prompt_BP.shape[1] :]
         return Answers(prompt_BP, prompt_mask_BP, answer_BT, answer_mask(answer_BT, self.end_ids))
 
     @contextmanager
-    def _plain_defaults(self) -> Iterator[None]:
-        kept = self._model.generation_config
-        self._model.generation_config = GenerationConfig(eos_token_id=self.end_ids, pad_token_id=self.pad_id)
+    def _sampled_model(self) -> Iterator[Any]:
+        """What is sampled from, for as long as its own defaults of sampling are away."""
+        model: Any = merged(self._policy, self._dtype) if self._merge else self._plain
+        kept = model.generation_config
+        model.generation_config = GenerationConfig(eos_token_id=self.end_ids, pad_token_id=self.pad_id)
         try:
-            yield
+            yield model
         finally:
-            self._model.generation_config = kept
+            model.generation_config = kept
 
 
 def _unseen_in_texts(tokenizer: PreTrainedTokenizerBase, model: Any, end_ids: Sequence[int]) -> list[int]:

@@ -133,6 +133,8 @@ class PPOTrainer(WholeCheckpoints):
             max_new_tokens=args.max_completion_length,
             batch_size=args.per_device_rollout_batch_size,
             text_only=text_only,
+            merge=args.merge_for_rollouts,
+            dtype=torch.bfloat16 if args.bf16 else None,
         )
         if isinstance(reward_model, nn.Module):
             move(reward_model, args.device)

@@ -13,7 +13,7 @@ from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, answer_logprobs
 from galileu_pipeline.training.ppo.prompts import pad_prompts
 from galileu_pipeline.training.ppo.rollout import Answers, Batch, Rollout, answer_mask
-from galileu_pipeline.training.sharing import freeze, twin
+from galileu_pipeline.training.sharing import can_be_merged, freeze, merged, twin
 from galileu_pipeline_tests.training.closeness import RELATIVE, about
 from galileu_pipeline_tests.training.ppo.conftest import make_policy
 
@@ -151,6 +151,35 @@ def test_a_twin_shares_the_scales_of_4_bit_weights() -> None:
     assert other[0].quant_state is layer.quant_state is layer.weight.quant_state
     assert other[1].weight is not network[1].weight
     assert torch.equal(other[0](numbers), expected)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(None, RELATIVE), (torch.bfloat16, 0.05)])
+def test_a_merged_copy_says_the_same_and_leaves_the_policy_alone(
+    policy: PeftModel, dtype: torch.dtype | None, tolerance: float
+) -> None:
+    batch, reference = batch_of([0, 1, 2]), freeze(twin(policy))
+    weights = {name: parameter.clone() for name, parameter in policy.named_parameters()}
+    with torch.no_grad():
+        with policy.disable_adapter():
+            base = answer_logprobs(policy, batch, 1.0)
+        expected = answer_logprobs(policy, batch, 1.0)
+        copied = merged(policy, dtype)
+        assert {parameter.dtype for parameter in copied.parameters()} == {dtype or torch.float32}
+        assert torch.allclose(answer_logprobs(copied, batch, 1.0).float(), expected, rtol=tolerance)
+        assert not torch.allclose(base, expected, rtol=tolerance)
+        assert torch.equal(answer_logprobs(policy, batch, 1.0), expected)
+        assert torch.equal(answer_logprobs(reference, batch, 1.0), expected)
+    for name, parameter in policy.named_parameters():
+        assert torch.equal(parameter, weights[name]), name
+        assert parameter.requires_grad is ("lora" in name), name
+
+
+def test_into_4_bit_weights_no_adapter_is_merged(policy: PeftModel) -> None:
+    assert can_be_merged(policy)
+    assert not can_be_merged(policy.get_base_model())
+    quantized: Any = policy.get_base_model()
+    quantized.is_quantized = True
+    assert not can_be_merged(policy)
 
 
 def test_what_a_rollout_is_loaded_to(tmp_path: Path) -> None:
