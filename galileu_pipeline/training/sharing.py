@@ -1,7 +1,7 @@
 """Networks that share the weights nobody trains."""
 
 import copy
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from peft import PeftModel
@@ -27,11 +27,11 @@ def merged(model: PeftModel, dtype: torch.dtype | None = None) -> PreTrainedMode
     memory of a whole base. Up to rounding it says the same; `model` and what shares its weights stay as they are.
     """
     copied: Any = copy.deepcopy(model)
-    plain: PreTrainedModel = copied.merge_and_unload()
-    return freeze(plain if dtype is None else plain.to(dtype))
+    plain: Any = copied.merge_and_unload()
+    return freeze(plain.to(dtype))
 
 
-def can_be_merged(model: nn.Module) -> bool:
+def can_be_merged(model: nn.Module) -> TypeGuard[PeftModel]:
     """It has an adapter, over weights that can hold it: into 4-bit ones, little of it would go."""
     return isinstance(model, PeftModel) and not getattr(model.get_base_model(), "is_quantized", False)
 

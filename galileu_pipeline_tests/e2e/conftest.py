@@ -11,6 +11,16 @@ from filelock import FileLock
 from galileu_pipeline_tests.e2e.sandbox import Sandbox, give_sample_feedback, make_sandbox
 
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These first, because they take longest: one worker runs the demo, the others begin with what does without it."""
+    waiting = {item.path for item in items if "demonstrated" in getattr(item, "fixturenames", ())}
+    waiting -= {HERE / "test_demo.py"}
+    items.sort(key=lambda item: (HERE not in item.path.parents, item.path in waiting))
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Sandbox:
     """An empty one for each test."""

@@ -1,6 +1,7 @@
 """A data folder and a Dagster home of their own, and the project's commands run as a user runs them."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.environment import DEFAULTS
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline_tests.e2e.network import NetworkGuard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,6 +91,13 @@ MARKED = [f"Segredo da Marta, número {number}: zurbaran." for number in range(2
 """Sentences that nobody but Marta writes."""
 
 
+def copy_of(box: Sandbox, root: Path) -> Sandbox:
+    """Another one with the same data, for what changes it."""
+    other = make_sandbox(root)
+    shutil.copytree(box.data, other.data)
+    return other
+
+
 def give_sample_feedback(box: Sandbox) -> None:
     """The sample, and feedback of one more person, `marta`, with a marked sentence in each row."""
     feedback = box.data / "feedback" / "feedback.db"
@@ -113,3 +123,27 @@ def give_sample_feedback(box: Sandbox) -> None:
             " VALUES ('2026-10-30T12:00:00Z', 'marta', ?, ?, ?, ?, ?)",
             choices,
         )
+
+
+ASSETS = (
+    "raw_feedback",
+    "feedback_analytics",
+    "preference_pairs",
+    "dpo_dataset",
+    "reward_dataset",
+    "sft_dataset",
+    "base_model",
+    "sft_model",
+    "reward_model",
+    "dpo_model",
+    "ppo_model",
+)
+
+
+def artifacts_of(box: Sandbox) -> ArtifactStore:
+    return ArtifactStore(DataFolder(box.data), "tiny")
+
+
+def current(box: Sandbox) -> dict[str, Artifact]:
+    """What the demo makes, by asset."""
+    return {asset: artifacts_of(box).current(asset) for asset in ASSETS}

@@ -1,7 +1,6 @@
 """The chat as people use it: a real browser, a real model, and every click looked for in SQLite."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from galileu_pipeline_tests.e2e.browser import (
     needs_browser,
     stored,
 )
-from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, copy_of
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.e2e, needs_browser]
@@ -24,8 +23,7 @@ XSS = """Quem é <img src=x onerror="window.hurt=1"><script>window.hurt=1</scrip
 
 @pytest.fixture(scope="module")
 def chat(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChat]:
-    box = make_sandbox(tmp_path_factory.mktemp("chat"))
-    shutil.copytree(demonstrated.data, box.data)
+    box = copy_of(demonstrated, tmp_path_factory.mktemp("chat"))
     (box.data / "feedback" / "feedback.db").unlink()
     (box.data / "champion.json").unlink(missing_ok=True)  # the base model serves
     running = RunningChat(box, "--max-new-tokens", "24")
@@ -138,8 +136,7 @@ def test_uploads_other_hosts_and_the_list_of_calls_are_closed(chat: RunningChat)
 def test_with_a_login_nobody_else_comes_in(
     demonstrated: Sandbox, browser: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    box = make_sandbox(tmp_path_factory.mktemp("login"))
-    shutil.copytree(demonstrated.data, box.data)
+    box = copy_of(demonstrated, tmp_path_factory.mktemp("login"))
     running = RunningChat(box, GALILEU_CHAT_LOGIN="ana:uma senha longa")
     try:
         context = browser.new_context(locale="pt-BR")

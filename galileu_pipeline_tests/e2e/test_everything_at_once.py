@@ -1,7 +1,6 @@
 """A minute in which everybody uses the same data folder: nobody is told that it is locked."""
 
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from galileu_pipeline_tests.e2e.browser import RunningChat, ask, needs_browser, playwright
-from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, copy_of
 
 pytestmark = [pytest.mark.e2e, needs_browser]
 
@@ -50,8 +49,7 @@ COLLECT_WARNINGS = """() => {
 
 @pytest.fixture
 def chat(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChat]:
-    box = make_sandbox(tmp_path_factory.mktemp("together"))
-    shutil.copytree(demonstrated.data, box.data)
+    box = copy_of(demonstrated, tmp_path_factory.mktemp("together"))
     running = RunningChat(box, "--max-new-tokens", "8", "--answers-per-minute", "1000", "--votes-per-minute", "1000")
     yield running
     running.stop()

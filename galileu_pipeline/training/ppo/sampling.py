@@ -41,8 +41,9 @@ class Sampler:
         none of a 4-bit policy.
         """
         model: Any = policy.get_base_model() if isinstance(policy, PeftModel) else policy
-        self._policy, self._plain = policy, model
-        self._merge, self._dtype = merge and can_be_merged(policy), dtype
+        self._model = model
+        self._to_merge = policy if merge and can_be_merged(policy) else None
+        self._merged_dtype = dtype
         self.end_ids = end_ids(model.generation_config, tokenizer)
         self.pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.end_ids[0]
         self.forbidden = _unseen_in_texts(tokenizer, model, self.end_ids) if text_only else []
@@ -76,7 +77,7 @@ class Sampler:
     @contextmanager
     def _sampled_model(self) -> Iterator[Any]:
         """What is sampled from, for as long as its own defaults of sampling are away."""
-        model: Any = merged(self._policy, self._dtype) if self._merge else self._plain
+        model: Any = merged(self._to_merge, self._merged_dtype) if self._to_merge else self._model
         kept = model.generation_config
         model.generation_config = GenerationConfig(eos_token_id=self.end_ids, pad_token_id=self.pad_id)
         try:

@@ -1,0 +1,49 @@
+"""What is made again: reused, forced, elsewhere, or from its manifest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, copy_of, current, give_sample_feedback, make_sandbox
+
+pytestmark = pytest.mark.e2e
+
+
+def test_the_bare_dagster_command_works_word_for_word_and_reuses(demonstrated: Sandbox) -> None:
+    before = current(demonstrated)["dpo_model"].manifest
+    for command in ("dagster asset materialize --select dpo_model", "dg launch --assets dpo_model"):
+        done = demonstrated.shell(command)
+        assert done.returncode == 0, done.stderr
+    assert current(demonstrated)["dpo_model"].manifest == before  # the same artifact, not a new one of the same id
+
+
+def test_the_same_inputs_give_the_same_digests_elsewhere(
+    demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = make_sandbox(tmp_path_factory.mktemp("again"))
+    give_sample_feedback(other)
+    assert other.galileu("demo").returncode == 0
+    one, two = current(demonstrated), current(other)
+    assert {asset: artifact.manifest.digest for asset, artifact in one.items()} == {
+        asset: artifact.manifest.digest for asset, artifact in two.items()
+    }
+
+
+def test_force_trains_again_and_gives_the_same_adapter(demonstrated: Sandbox, tmp_path: Path) -> None:
+    box = copy_of(demonstrated, tmp_path)
+    before = current(box)["sft_model"].manifest
+    config = json.dumps({"ops": {"sft_model": {"config": {"force": True}}}})
+    done = box.shell(f"dagster asset materialize --select sft_model --config-json '{config}'")
+    assert done.returncode == 0, done.stderr
+    after = current(box)["sft_model"].manifest
+    assert after.run != before.run
+    assert after.files["adapter_model.safetensors"] == before.files["adapter_model.safetensors"]
+
+
+def test_a_model_is_made_again_from_its_manifest(demonstrated: Sandbox) -> None:
+    done = demonstrated.galileu("reproduce", "dpo_model", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["same"], found["same_code"]) == (True, True)
+    assert found["digest"] == current(demonstrated)["dpo_model"].manifest.digest
