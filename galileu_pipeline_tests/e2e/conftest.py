@@ -10,7 +10,6 @@ from filelock import FileLock
 
 from galileu_pipeline_tests.e2e.sandbox import Sandbox, give_sample_feedback, make_sandbox
 
-
 HERE = Path(__file__).parent
 
 
