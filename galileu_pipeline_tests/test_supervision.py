@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +84,15 @@ def test_a_process_that_gets_on_may_take_its_time(
     assert process.killed == hangs
 
 
+@pytest.fixture
+def _nobody_heeds_sigterm() -> Iterator[None]:
+    """As in a fresh process; Dagster, once it was used in this one, leaves a handler of its own."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_nobody_heeds_sigterm")
 def test_an_interruption_is_handed_on_and_waited_for(tmp_path: Path) -> None:
     """As Kubernetes ends a container: SIGTERM to the process in front."""
     script = (

@@ -5,11 +5,17 @@ from typing import Any
 
 import pytest
 
-from galileu_pipeline.evaluation.estimates import Estimate
+from galileu_pipeline.evaluation.estimates import Estimate, PreferenceAccuracy
 from galileu_pipeline.evaluation.results import Evaluation, Judge, ModelFigures
-from galileu_pipeline.evaluation.statistics import mean, proportion, win_rate
+from galileu_pipeline.evaluation.statistics import mean, preference_accuracy, proportion, win_rate
 
 BASE, DPO, PPO = "base_model-000000000000", "dpo_model-111111111111", "ppo_model-222222222222"
+
+
+def accuracy_of(right: int) -> PreferenceAccuracy:
+    """Of a hundred pairs."""
+    return preference_accuracy([1.0] * right + [0.0] * (100 - right), [0.5] * 100)
+
 
 MakeEvaluation = Callable[..., Evaluation]
 
@@ -20,7 +26,7 @@ def figures(model_id: str, *, wins: int | None = None, ties: int = 0, n: int = 2
     found: dict[str, Any] = {
         "id": model_id,
         "asset": model_id.split("-")[0],
-        "preference_accuracy": proportion(60, 100),
+        "preference_accuracy": accuracy_of(60),
         "preference_margin": mean([0.1, 0.2]),
         "reward": mean([0.0, 1.0]),
         "win_rate": None if reigning else win_rate(wins or 0, ties, n),
@@ -39,7 +45,7 @@ def figures(model_id: str, *, wins: int | None = None, ties: int = 0, n: int = 2
 
 
 def evaluation(*models: ModelFigures, champion: str = BASE) -> Evaluation:
-    judge = Judge(id="reward_model-333333333333", accuracy=proportion(80, 100), rank_correlation=None)
+    judge = Judge(id="reward_model-333333333333", accuracy=accuracy_of(80), rank_correlation=None)
     return Evaluation(champion=champion, prompts=200, judge=judge, models=list(models))
 
 
