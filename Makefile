@@ -1,6 +1,7 @@
 # make demo   set everything up, and run the whole pipeline on the sample feedback
 # make test   set everything up, and run the tests
 # make test-fast   all but the end-to-end tests
+# make test-zone   the tests of feedback, which otherwise run in UTC, in the time zone of São Paulo
 # make lint   ruff and mypy
 # make ui     the Dagster UI on http://127.0.0.1:3000
 # make chat   the chat on http://127.0.0.1:7860
@@ -12,7 +13,7 @@ ENV := . ./env.sh
 # Three workers for the two cores that are there at least, with one thread each: end-to-end tests wait a lot.
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup setup-chat setup-dev hooks demo test test-fast lint ui chat clean
+.PHONY: setup setup-chat setup-dev hooks demo test test-fast test-zone lint ui chat clean
 
 setup: $(VENV)/.installed
 setup-chat: $(VENV)/.installed-chat
@@ -42,10 +43,12 @@ demo: setup
 
 test: setup-dev
 	@$(ENV) && $(PYTEST) --durations 25
-	@$(ENV) && TZ=America/Sao_Paulo $(PYTEST) galileu_pipeline_tests/feedback
 
 test-fast: setup-dev
 	@$(ENV) && $(PYTEST) -m "not e2e"
+
+test-zone: setup-dev
+	@$(ENV) && TZ=America/Sao_Paulo $(PYTEST) galileu_pipeline_tests/feedback
 
 lint: setup-dev
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy

@@ -5,7 +5,7 @@ import time
 
 from hypothesis import settings
 
-# The machine's own zone is nobody's business; `make test` reads feedback in another one too.
+# The same zone on every machine; `make test-zone` reads feedback in another one.
 os.environ.setdefault("TZ", "UTC")
 time.tzset()
 
