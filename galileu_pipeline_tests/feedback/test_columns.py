@@ -4,6 +4,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,3 +238,45 @@ def test_folded_names_are_unique() -> None:
 def test_a_mapping_of_no_field() -> None:
     with pytest.raises(InputError, match="no field pergunta"):
         ColumnUse({"pergunta": "query"})
+
+
+@pytest.mark.parametrize("name", ["2024", "0", "²"])
+@pytest.mark.parametrize("write", [csv_file, json_file])
+def test_a_column_called_by_a_number(name: str, write: Writer, tmp_path: Path, warehouse: Warehouse) -> None:
+    read(warehouse, write(tmp_path, {"query": "q", "response": "r", name: 5}), rating=name)
+    assert votes(warehouse) == [("q", "r", 5.0)]
+
+
+@pytest.mark.parametrize("second", ["preference_pairs", "ratings", "others"])
+def test_rows_in_several_lists_of_one_object(second: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    choice = {"query": "q", "response_chosen": "x", "response_rejected": "y"}
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"feedback": [{"query": "q", "response": "r", "rating": 5}], second: [choice]}))
+    with pytest.raises(InputError, match=f"rows in several lists, `{second}` among them"):
+        read(warehouse, path)
+    assert votes(warehouse) == []
+
+
+@pytest.mark.parametrize("wrap", ["{}", "[{}]", '{{"data": [{}]}}'])
+def test_what_is_nested_too_deep_is_no_traceback(wrap: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    row = '{"query": "q", "response": "r", "rating": 5, "metadata": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    path = tmp_path / "x.json"
+    path.write_text(wrap.format(row))
+    with suppress(InputError):  # or the row is refused
+        read(warehouse, path)
+    assert votes(warehouse) in ([], [("q", "r", 5.0)])
+
+
+def test_tables_of_one_file_may_name_a_field_otherwise(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(
+            "CREATE TABLE feedback (query, response, rating, userId);"
+            "CREATE TABLE preference_pairs (query, response_chosen, response_rejected, user_id);"
+            "INSERT INTO feedback VALUES ('q', 'r', 5, 'ana'), ('q', 's', 1, 'bia');"
+            "INSERT INTO preference_pairs VALUES ('q', 'r', 's', 'ana');"
+        )
+    assert read(warehouse, path).summary.unused == {}
+    people = "SELECT count(DISTINCT user_id) FROM (SELECT user_id FROM feedback UNION ALL SELECT user_id FROM {})"
+    with warehouse.open() as connection:
+        assert connection.execute(people.format("feedback_choices")).fetchall() == [(2,)]

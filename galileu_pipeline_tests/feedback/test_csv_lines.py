@@ -185,3 +185,12 @@ def test_headers_of_spreadsheets(head: str, names: list[str]) -> None:
 def test_what_is_no_header(head: str) -> None:
     with pytest.raises(InputError, match="not a CSV header"):
         read_header(io.StringIO(head, newline=""))
+
+
+def test_a_text_whose_last_line_could_be_a_row_makes_no_vote(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    text = 'rating,query,response\n5,Como faço um CSV?,"Assim:\nnome e idade\n1,ana,30"\n4,ok,ok\n'
+    path.write_text(text, encoding="utf-8")
+    report = import_file(warehouse, path)
+    assert accepted(warehouse) == [("ok", "ok", 4.0)]
+    assert report.quarantined == {"ragged_row": 1}

@@ -11,6 +11,7 @@ from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
 from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.formats import FORMATS, recognise_format
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, preparer
 
@@ -340,3 +341,63 @@ def test_a_mapping_means_that_the_file_is_no_known_format(tmp_path: Path, wareho
     with warehouse.open() as connection:
         report = Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping)
     assert report.accepted == 1
+
+
+def judgement(turn: int, winner: str, judge: str = "e1", model_b: str = "y") -> Record:
+    """Of MT-bench: `question_id` is the question's, and `turn` says which of the answers was judged."""
+    sides = {f"conversation_{side}": messages("Oi?", f"{side}1", "E?", f"{side}2") for side in "ab"}
+    judged = {"question_id": 81, "model_a": "x", "model_b": model_b, "winner": winner, "judge": judge, "turn": turn}
+    return {**judged, **sides}
+
+
+def test_judgements_of_one_question_are_told_apart(tmp_path: Path, warehouse: Warehouse) -> None:
+    given = [
+        judgement(1, "model_a"),
+        judgement(2, "model_b"),
+        judgement(1, "model_a", judge="e2"),
+        judgement(1, "model_a", model_b="z"),
+    ]
+    report = read(warehouse, as_lines(tmp_path / "x.jsonl", given))
+    assert (report.accepted, report.rows) == (4, 4)
+    stored = rows(warehouse, "SELECT response_left, verdict FROM feedback_comparisons ORDER BY ALL")
+    assert stored == [("a1", "left"), ("a1", "left"), ("a1", "left"), ("a2", "right")]
+
+
+@pytest.mark.parametrize("name", ["is_toxic", "hallucination", "not helpful", "unhelpful", "flagged"])
+def test_a_truth_value_that_may_mean_bad_is_refused(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    given = [langfuse(1, "BOOLEAN", id="1"), langfuse(1, "BOOLEAN", id="2", name=name)]
+    report = read(warehouse, as_lines(tmp_path / "x.jsonl", given))
+    assert (report.accepted, report.quarantined) == (1, {"unknown_shape": 1})
+
+
+@pytest.mark.parametrize(("label", "thumb"), [("bad", False), ("good", True), ("não", False), ("👍", True)])
+def test_a_label_that_is_a_thumb(label: str, thumb: bool, tmp_path: Path, warehouse: Warehouse) -> None:
+    record = {"fields": {"prompt": "Oi?", "answer": "Olá."}, "responses": submitted(label)}
+    assert read(warehouse, as_lines(tmp_path / "x.jsonl", [record])).accepted == 1
+    assert rows(warehouse, "SELECT thumbs_up, comment FROM feedback") == [(thumb, None)]
+
+
+@pytest.mark.parametrize("other", ["tema", "categoria", "idea", "rub"])
+def test_a_word_is_no_third_answer(other: str) -> None:
+    fields = {"prompt": "Oi?", "response1": "x", "response2": "y", other: "z"}
+    assert [text for _, text in answers_of(fields)] == ["x", "y"]
+
+
+def test_half_a_letter_costs_one_record(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.jsonl"
+    good, broken = json.dumps(hh("esquerda", "direita")), json.dumps(hh("esquerda", "direita \ud83d"))
+    path.write_text(f"{good}\n{broken}\n", encoding="utf-8")
+    report = read(warehouse, path)
+    assert (report.accepted, report.quarantined) == (1, {"unknown_shape": 1})
+
+
+@pytest.mark.parametrize("layout", ["lines", "a single line", "array"])
+def test_records_with_a_list_in_them_are_no_wrapper(layout: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    given = [
+        {"id": f"t{n}", "input": "Oi?", "output": f"r{n}", "scores": langfuse(True, "BOOLEAN", id=f"s{n}")["scores"]}
+        for n in range(1 if layout == "a single line" else 2)
+    ]
+    write = as_array if layout == "array" else as_lines
+    found = read(warehouse, write(tmp_path / "x.json", given))
+    assert found.accepted == len(given)
+    assert found.summary.first_rows[0]["response"] == "r0"

@@ -54,7 +54,13 @@ def test_verdicts_in_other_words(verdict: str, stored: str, tmp_path: Path, ware
     assert found(warehouse, "SELECT verdict FROM feedback_comparisons") == [(stored,)]
 
 
-@pytest.mark.parametrize("verdict", ["", "?", "left or right", "1", "0", "model_c", None, "not left"])
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        *("", "?", "left or right", "1", "0", "model_c", None, "not left"),
+        *("👎 left", "A 👎", "A❌", "left: 0", "!left", "не a", "-1 a", "left?", "a > b", "a!=b"),
+    ],
+)
 def test_a_verdict_that_is_not_certain_is_refused(verdict: str | None, tmp_path: Path, warehouse: Warehouse) -> None:
     assert bring(warehouse, tmp_path, {**TIE, "verdict": verdict}).quarantined == {"invalid_verdict": 1}
 
@@ -131,7 +137,7 @@ def test_the_same_again_is_a_duplicate(same: Row, tmp_path: Path, warehouse: War
     assert bring(warehouse, tmp_path, {**VOTE, **same}) == IngestionReport(rows=1, duplicates=1)
 
 
-@pytest.mark.parametrize("ruined", ["1,78923E+17", "1.78923E+17", "1.78923e+017", "2E+15"])
+@pytest.mark.parametrize("ruined", ["1,78923E+17", "1.78923E+17", "1.78923e+017", "2E+15", "1.78923e17"])
 def test_ids_that_a_spreadsheet_has_rounded(ruined: str, tmp_path: Path, warehouse: Warehouse) -> None:
     rows = [{**VOTE, "feedback_id": ruined, "query": f"Pergunta {number}?"} for number in range(3)]
     report = import_file(warehouse, as_csv(tmp_path, rows))
@@ -260,7 +266,25 @@ def test_the_same_rows_as_csv_and_as_json(tmp_path: Path, warehouse: Warehouse) 
 
 
 @pytest.mark.parametrize(
-    "name", ["anonymous", "Anonymous", "None", "null", "nan", "NaN", "N/A", "n/a", "-", " ", "", "undefined", "anônimo"]
+    "name",
+    [
+        "anonymous",
+        "Anonymous",
+        "None",
+        "null",
+        "nan",
+        "NaN",
+        "N/A",
+        "n/a",
+        "-",
+        " ",
+        "",
+        "undefined",
+        "anônimo",
+        "\\N",
+        "#N/D",
+        "(null)",
+    ],
 )
 def test_nobody_is_no_person(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
     assert known(name) is None

@@ -200,3 +200,12 @@ def test_how_a_scale_is_written(text: str, expected: Scale) -> None:
 def test_what_is_no_scale(text: str) -> None:
     with pytest.raises(InputError, match="--scale"):
         Scale.parse(text)
+
+
+@pytest.mark.parametrize("thumbs", [[1, 2, 3, 4, 5] * 2, [1, 2] * 5, [0, 1, 10]])
+def test_thumbs_that_are_no_thumbs_refuse_the_file(thumbs: list[int], tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("query,response,thumbs_up\n" + "".join(f"q,r{n},{t}\n" for n, t in enumerate(thumbs)))
+    with pytest.raises(InputError, match=r"numbers in thumbs_up are no thumbs; .*--map rating=thumbs_up"):
+        import_file(warehouse, path)
+    assert scores(warehouse) == []

@@ -44,6 +44,13 @@ _NOBODY = frozenset(
         "desconhecida",
         "n/a",
         "#n/a",
+        "#n/d",
+        "#n/disp",
+        "\\n",  # MySQL and PostgreSQL
+        "(null)",
+        "[null]",
+        "(vazio)",
+        "(blank)",
         "n.a.",
         "na",
         "<na>",

@@ -17,7 +17,7 @@ from galileu_pipeline.feedback.ingestion.reasons import Reason
 # With a digit and nothing but word characters an id is what it is; the others are looked at. Also RE2.
 _PLAIN_ID = r"^[0-9A-Za-z_:-]*[0-9][0-9A-Za-z_:-]*$"
 # 1,78923E+17: a spreadsheet took the id for a number, and no longer has all of its digits.
-_ROUNDED_ID = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?e\+[0-9]+", re.IGNORECASE)
+_ROUNDED_ID = re.compile(r"[+-]?[0-9]+([.,][0-9]+e\+?|e\+)[0-9]+", re.IGNORECASE)
 _BASE_LENGTH = 64
 
 Taken = Callable[[Collection[str]], Iterable[str]]

@@ -158,15 +158,20 @@ class ColumnUse:
 
 
 def json_path(steps: Sequence[str]) -> str:
-    """DuckDB's JSON path: names in quotation marks, numbers as places in a list."""
-    return "$" + "".join(f"[{step}]" if step.isdigit() else f".{_quoted(step)}" for step in steps)
+    """DuckDB's JSON path: names in quotation marks; behind the column's own name, numbers as places in a list."""
+    column, *inner = steps
+    return f"$.{_quoted(column)}" + "".join(f"[{step}]" if _is_place(step) else f".{_quoted(step)}" for step in inner)
+
+
+def _is_place(step: str) -> bool:
+    return step.isascii() and step.isdigit()
 
 
 def _value(record: Any, steps: Sequence[str]) -> Any:
     for step in steps:
         if isinstance(record, Mapping):
             record = record.get(step)
-        elif isinstance(record, list) and step.isdigit():
+        elif isinstance(record, list) and _is_place(step):
             record = record[int(step)] if int(step) < len(record) else None
         else:
             return None

@@ -99,6 +99,8 @@ def reading(path: Path) -> Iterator[None]:
     shown = shown_name(path)
     try:
         yield
+    except NotImplementedError as error:
+        raise InputError(f"{shown} is packed in a way that cannot be read: {error}. Unpack it first.") from error
     except zipfile.BadZipFile as error:
         raise InputError(
             f"{shown} is a damaged ZIP or spreadsheet file: {error}. Nothing of it was imported."

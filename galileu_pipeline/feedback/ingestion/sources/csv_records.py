@@ -104,8 +104,12 @@ class RecordReader:
         if not more:
             return self._line(number, cells, well_formed=True)
         if self._could_be_row(text) and self._could_be_row(more[-1][1]):
-            self._lines.put_back(more)  # each line is a row of its own: the mark quotes nothing
-            return self._line(number, self._cells_of_line(text), well_formed=False)
+            if all(self._could_be_row(line) for _, line in more):
+                self._lines.put_back(more)  # each line is a row of its own: the mark quotes nothing
+                return self._line(number, self._cells_of_line(text), well_formed=False)
+            return Record(
+                number, cells, "a quotation over several lines, of which the first and the last could be rows"
+            )
         return Record(number, cells)
 
     def _line(self, number: int, cells: list[str], *, well_formed: bool) -> Record:

@@ -121,7 +121,12 @@ def _json_layout(file: IO[bytes]) -> tuple[Format, dict[str, Any]]:
         text = (head + file.read(MAX_ROW_BYTES)).removeprefix(UTF8_BOM).decode("utf-8", "replace").lstrip()
         record, end = _first_object(text, start)
     if begins is not None:
-        return Format.JSON_WRAPPED, record
+        whole, whole_end = _first_object(text, 0)
+        follows = "" if whole_end is None else text[whole_end:].lstrip()
+        # A record of its own, with a list in it, is no wrapper of rows.
+        if not recognise_format(whole) and not follows.startswith("{"):
+            return Format.JSON_WRAPPED, record
+        record, end = whole, whole_end
     if text.startswith("["):
         # A list may be the first of many lines; then each of them is refused with its number.
         return Format.JSON_ARRAY, record

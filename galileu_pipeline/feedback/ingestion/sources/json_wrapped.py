@@ -9,7 +9,7 @@ from typing import IO
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch, batch_of_bytes
-from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
+from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES, TABLES
 
 _PIECE_CHARS = 1 << 20
 _WRAPPERS = "data|rows|items|results|records|feedback|feedbacks|votes|ratings|entries|scores|list|values"
@@ -53,6 +53,8 @@ def _objects(text: io.TextIOWrapper) -> Iterator[str]:
         try:
             _, end = _decode(buffer, place)
             follows = buffer[_skip_space(buffer, end)]
+        except RecursionError:
+            raise InputError(f"cannot be read as JSON: object {count + 1} of the list is nested too deep") from None
         except (ValueError, IndexError):
             piece = text.read(_PIECE_CHARS) if len(buffer) - place <= MAX_ROW_BYTES else ""
             if not piece:
@@ -75,8 +77,15 @@ def _skip_space(text: str, place: int) -> int:
 
 
 def _require_end(rest: str) -> None:
-    """What follows the list must close the object."""
+    """What follows the list must close the object, and hold no other rows."""
     try:
-        json.loads('{"list": []' + rest)
-    except ValueError as error:
+        others = json.loads("{" + rest.lstrip().removeprefix(","))
+    except (ValueError, RecursionError) as error:
         raise InputError("cannot be read as JSON: it breaks off, or goes wrong, after the list of rows") from error
+    for name, value in others.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict) and _are_rows(name, value[0]):
+            raise InputError(f"has rows in several lists, `{name}` among them; make a file of each list")
+
+
+def _are_rows(name: str, first: dict[str, object]) -> bool:
+    return name in (*_WRAPPERS.split("|"), *(table.name for table in TABLES)) or len(first.keys() & {*FIELD_NAMES}) > 1

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -39,5 +40,5 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
                 positions = pa.array(range(position, position + batch.num_rows), pa.int64())
                 yield RowBatch(positions, rows["row"].combine_chunks())
                 position += batch.num_rows
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, duckdb.Error) as error:
         raise InputError(f"cannot be read as Parquet: {error}") from error

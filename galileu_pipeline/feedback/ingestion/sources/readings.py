@@ -120,10 +120,13 @@ class FileReading:
         for row in batch.rows[: FIRST_ROWS - len(self.first_rows)].to_pylist():
             try:
                 record = json.loads(row)
-            except ValueError:
+                row.encode()
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict):
-                self.first_rows.append(self.columns.fields_of(record))
+            if not isinstance(record, dict):
+                continue
+            own = self.file.records and not self.mapping
+            self.first_rows.append(record if own else self.columns.fields_of(record))
 
 
 def _require_columns(columns: ColumnUse, names: list[str]) -> None:

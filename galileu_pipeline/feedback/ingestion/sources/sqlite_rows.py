@@ -39,9 +39,12 @@ class SqliteFeedback:
             raise InputError(
                 f"{shown_name(path)} has neither a table `feedback` nor `preference_pairs`; is it the chatbot's file?"
             )
+        self._columns = {table.name: self._columns_of(table, found[table.name]) for table in TABLES}
         for there in found.values():
             self._use.see(there)
-        self._columns = {table.name: self._columns_of(table, found[table.name]) for table in TABLES}
+        for columns in self._columns.values():  # one table may call a field otherwise than the other
+            for name in [name for name in self._use.unused if quoted(name) in columns.values()]:
+                del self._use.unused[name]
 
     def batches(self, table: SourceTable) -> Iterator[RowBatch]:
         """The rows of `table` by rowid; none if there is no such table.
@@ -142,7 +145,9 @@ class SqliteFeedback:
 
     def _columns_of(self, table: SourceTable, found: list[str]) -> dict[str, str]:
         """The guide's columns that the table has, each with its quoted name there."""
-        there = {name: self._use.used[name] for name in table.columns if self._use.used.get(name) in found}
+        use = ColumnUse(self._use.mapping)
+        use.see(found)
+        there = {name: use.used[name] for name in table.columns if name in use.used}
         missing = [self._use.mapping.get(name, name) for name in table.required if name not in there]
         if found and missing:
             raise InputError(

@@ -100,5 +100,6 @@ CREATE OR REPLACE TEMP MACRO verdict_of(text) AS
             'neither': 'both_bad', 'ambasruins': 'both_bad', 'ambosruins': 'both_bad', 'nenhuma': 'both_bad',
             'nenhum': 'both_bad'
         },
-        regexp_replace(lower(text), '[^a-zà]', '', 'g')
+        -- Any other sign may turn the meaning round, so it stays, and is no word of these.
+        regexp_replace(lower(text), '[\s_.,;:()\[\]"''/-]+', '', 'g')
     );

@@ -56,15 +56,25 @@ def _is_battle(record: Record) -> bool:
 def _battle_rows(record: Record) -> Iterator[Row]:
     if not record.get("conversation_a") or not record.get("conversation_b"):
         raise NoFeedbackError("a battle without its conversations")
+    turn = record.get("turn")
+    left, right = (turns(record[side])[: 2 * turn if turn else None] for side in ("conversation_a", "conversation_b"))
     yield {
-        **_both(turns(record["conversation_a"]), turns(record["conversation_b"])),
+        **_both(left, right),
         "verdict": _WINNERS[record["winner"]],
         "model_left": record["model_a"],
         "model_right": record["model_b"],
-        "feedback_id": record.get("question_id") or record.get("id"),
+        "feedback_id": _id_of_battle(record),
         "user_id": record.get("judge"),
         "timestamp": record.get("tstamp") or record.get("timestamp"),
     }
+
+
+def _id_of_battle(record: Record) -> str | None:
+    """Judgements of MT-bench name the question, and the turn judged, where battles of the arena have an id."""
+    given = record.get("question_id") or record.get("id")
+    if given is None or "turn" not in record:
+        return given
+    return "|".join(str(record.get(name)) for name in ("question_id", "model_a", "model_b", "judge", "turn"))
 
 
 def _both(left: list[Turn], right: list[Turn]) -> Row:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, UP_WORDS
 from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, query_of
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
 
 _SUBMITTED = "submitted"
+_GOOD, _BAD = ("good", "bom", "boa"), ("bad", "ruim")
+_JUDGEMENTS = frozenset((*UP_WORDS, *DOWN_WORDS, *_GOOD, *_BAD))
 _TIES = frozenset({"tie", "same", "equal", "both", "empate"})
 
 
@@ -47,12 +50,20 @@ def _responses(record: Record) -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 
 def _signals(values: Mapping[str, Any]) -> Row:
-    """The only number is the rating; the only text, the comment."""
+    """The only number is the rating; a text is the comment, unless it is a word for a thumb."""
     numbers = [value for value in values.values() if isinstance(value, int | float)]
     texts = [value for value in values.values() if isinstance(value, str)]
     if len(numbers) > 1:
         raise ValueError("several ratings; which of them counts cannot be told")
-    return {"rating": numbers[0] if numbers else None, "comment": " ".join(texts) or None}
+    thumbs = {text.lower() in UP_WORDS + _GOOD for text in texts if text.lower() in _JUDGEMENTS}
+    if len(thumbs) > 1:
+        raise ValueError("labels that contradict each other")
+    comments = [text for text in texts if text.lower() not in _JUDGEMENTS]
+    return {
+        "rating": numbers[0] if numbers else None,
+        "thumbs_up": thumbs.pop() if thumbs else None,
+        "comment": " ".join(comments) or None,
+    }
 
 
 def _verdict(values: Mapping[str, Any], left: str, right: str) -> str:

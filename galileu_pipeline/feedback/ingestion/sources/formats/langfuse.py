@@ -1,5 +1,6 @@
 """Langfuse: traces with their scores, or scores with their traces. What a model scored is no feedback."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,13 @@ from galileu_pipeline.feedback.ingestion.sources.formats.record_format import No
 
 _INPUTS = ("query", "question", "input", "prompt", "message", "content")
 _OUTPUTS = ("response", "answer", "output", "completion", "message", "content")
+
+# What a truth value must be called for true to be good: it may as well be called toxic.
+_APPROVAL = re.compile(
+    r"(?<!un)(?<!in)(?<!not.)(feedback|thumb|vote|lik(?:e|ed)\b|help|useful|good|correct|right|satisf|approv|accept|positiv|"
+    r"quality|relevan|accura|curti|gost|útil|bo[am]\b|cert[ao]|aprova)",
+    re.IGNORECASE,
+)
 
 
 def _is_trace(record: Record) -> bool:
@@ -54,6 +62,8 @@ def _signal(score: Record) -> Row:
     value = score.get("stringValue") if score.get("dataType") == "CATEGORICAL" else score.get("value")
     value = score.get("value") if value is None else value
     if score.get("dataType") == "BOOLEAN" or isinstance(value, bool):
+        if not _APPROVAL.search(str(score.get("name"))):
+            raise ValueError(f"whether {str(score.get('name'))[:40]!r} is good or bad cannot be told")
         return {"thumbs_up": value in (1, True, "True", "true")}
     if isinstance(value, str):
         if value.lower() not in UP_WORDS + DOWN_WORDS:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _QUERIES = ("query", "prompt", "question", "instruction", "input", "pergunta")
-_LAST_SIGN = re.compile(r"(?:^|[\W_]|(?<=[a-z]))(1|2|a|b|left|right)$", re.IGNORECASE)
+# response_1, responseA, left; but not the last letter of a word.
+_LAST_SIGN = re.compile(r"(?:(?:^|(?<=[\W_]))(?i:1|2|a|b|left|right)|(?<=[a-z])(?:1|2|A|B|Left|Right))$")
 _LEFT = frozenset({"1", "a", "left"})
 
 
@@ -32,7 +33,7 @@ def answers_of(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     texts = [(key, value) for key, value in fields.items() if isinstance(value, str) and value is not query]
     if len(texts) == 1:
         return texts
-    signs = {found[1].lower(): (key, value) for key, value in texts if (found := _LAST_SIGN.search(key))}
+    signs = {found[0].lower(): (key, value) for key, value in texts if (found := _LAST_SIGN.search(key))}
     if len(signs) != 2 or len(_LEFT & signs.keys()) != 1:
         raise ValueError("not two answers whose names end with 1 and 2, a and b, or left and right")
     return [signs[sign] for sign in sorted(signs, key=lambda sign: sign not in _LEFT)]

@@ -46,14 +46,14 @@ def converted(batches: Iterable[RowBatch], records: RecordFormat, skipped: Count
         refused = list(batch.refused)
         for position, text in zip(batch.positions.to_pylist(), batch.rows.to_pylist(), strict=True):
             try:
-                found = [json.dumps(_present(row), ensure_ascii=False) for row in records.rows(json.loads(text))]
+                found = [_json(row) for row in records.rows(json.loads(text))]
                 positions += [position] * len(found)
                 rows += found
             except NoFeedbackError as reason:
                 skipped[str(reason)] += 1
             except json.JSONDecodeError:
                 refused.append(RefusedRow(position, Reason.INVALID_JSON, "not JSON; is the line cut off?", text))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 detail = f"not a record of {records.name}: {type(error).__name__} {error}"
                 refused.append(RefusedRow(position, Reason.UNKNOWN_SHAPE, detail[:200], text))
         if positions or refused:
@@ -61,5 +61,12 @@ def converted(batches: Iterable[RowBatch], records: RecordFormat, skipped: Count
             yield RowBatch(pa.array(positions, pa.int64()), pa.array(rows, pa.string()), refused)
 
 
-def _present(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}
+def _json(row: Row) -> str:
+    """A row as JSON, less what it lacks.
+
+    Raises:
+        ValueError: half a letter stands in a text (a lone surrogate), which no text can hold.
+    """
+    text = json.dumps({name: value for name, value in row.items() if value is not None}, ensure_ascii=False)
+    text.encode()
+    return text
