@@ -42,9 +42,9 @@ class SqliteFeedback:
         self._columns = {table.name: self._columns_of(table, found[table.name]) for table in TABLES}
         for there in found.values():
             self._use.see(there)
-        for columns in self._columns.values():  # one table may call a field otherwise than the other
-            for name in [name for name in self._use.unused if quoted(name) in columns.values()]:
-                del self._use.unused[name]
+        # One table may call a field otherwise than the other.
+        read = {column for of_table in self._columns.values() for column in of_table.values()}
+        self._use.unused = {name: likely for name, likely in self._use.unused.items() if quoted(name) not in read}
 
     def batches(self, table: SourceTable) -> Iterator[RowBatch]:
         """The rows of `table` by rowid; none if there is no such table.
