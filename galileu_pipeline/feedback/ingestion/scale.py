@@ -131,16 +131,16 @@ class ScaleJudge:
                     f"{name} has 0 besides -1, so a 0 is no thumb down. If it means neither good nor bad, say "
                     f"{'' if name == 'rating' else '--map rating=thumbs_up '}--scale=-1..1; else leave it empty."
                 )
-        if self._thumbs.outside > _STRAY_SHARE * self._thumbs.numbers:
-            return (
-                f"{self._thumbs.outside:,} of {self._thumbs.numbers:,} numbers in thumbs_up are no thumbs; if they are "
-                "ratings, say --map rating=thumbs_up and their --scale."
-            )
         if self._said:
             tolerated = _STRAY_SHARE if self.scale.thumbs else 0.5
             if seen.outside > tolerated * seen.numbers:
                 return f"{self._outside_words()} not on the scale {self.scale}; {self._value_words()}."
             return None
+        if self._thumbs.outside > _STRAY_SHARE * self._thumbs.numbers:
+            return (
+                f"{self._thumbs.outside:,} of {self._thumbs.numbers:,} numbers in thumbs_up are no thumbs; if they are "
+                "ratings, say --map rating=thumbs_up and their --scale; if they are slips, say --scale 1-5."
+            )
         if seen.outside > _STRAY_SHARE * seen.numbers:
             return (
                 f"{self._outside_words()} not from 1 to 5; {self._value_words()}. What they mean must be said: "
