@@ -20,7 +20,7 @@ _REMEDIES = {
     errno.EIO: "Look at the disk (`dmesg` says what is wrong with it) and run it again",
 }
 _RUST = re.compile(r"\(os error (\d+)\)")  # safetensors, tokenizers
-_TORCH = ("PytorchStreamWriter failed", "inline_container.cc")  # torch.save, which does not say why
+_TORCH = ("PytorchStreamWriter failed", "unexpected pos")  # torch.save, which does not say why
 
 
 @contextmanager

@@ -62,14 +62,7 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
         layout="bubble",
     )
     with gr.Row(equal_height=True):
-        question = gr.Textbox(
-            show_label=False,
-            placeholder=i18n("question_hint"),
-            max_length=MAX_QUESTION_CHARS,
-            elem_id="question",
-            scale=6,
-            min_width=120,
-        )
+        question = _question_box(i18n, "question", min_width=120)
         send = gr.Button(i18n("send"), variant="primary", elem_id="send", scale=1, min_width=70)
         stop = gr.Button(i18n("stop"), elem_id="stop", scale=1, min_width=70)
     with gr.Row():
@@ -117,18 +110,22 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
     return served
 
 
+def _question_box(i18n: gr.I18n, name: str, min_width: int) -> gr.Textbox:
+    return gr.Textbox(
+        show_label=False,
+        placeholder=i18n("question_hint"),
+        max_length=MAX_QUESTION_CHARS,
+        elem_id=name,
+        scale=6,
+        min_width=min_width,
+    )
+
+
 def _compare_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: gr.State) -> None:
     compared = gr.State(None)
     gr.Markdown(i18n("compare_intro"))
     with gr.Row(equal_height=True):
-        question = gr.Textbox(
-            show_label=False,
-            placeholder=i18n("question_hint"),
-            max_length=MAX_QUESTION_CHARS,
-            elem_id="compare-question",
-            scale=6,
-            min_width=200,
-        )
+        question = _question_box(i18n, "compare-question", min_width=200)
         ask = gr.Button(i18n("compare"), variant="primary", elem_id="compare-ask", scale=1, min_width=110)
     with gr.Row(equal_height=True):
         left, right = (

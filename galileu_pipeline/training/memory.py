@@ -11,7 +11,12 @@ from galileu_pipeline.errors import OutOfMemoryError
 from galileu_pipeline.training.settings import MicroBatch
 
 # How allocators that raise no error of their own say it: PyTorch's of the CPU, cuBLAS.
-_SAID = ("DefaultCPUAllocator: can't allocate memory", "CUDA out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+_SAID = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

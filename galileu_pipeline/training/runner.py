@@ -13,7 +13,16 @@ import torch
 from datasets import Dataset
 from datasets.table import InMemoryTable
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, set_seed
+from transformers import (
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.process import Report, beat
@@ -158,7 +167,7 @@ def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop
             "args": recipe.arguments(),
             "train_dataset": data.rows,
             "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
-            "callbacks": [ProgressCallback(report, spec.stage), stop],
+            "callbacks": [ProgressCallback(report, spec.stage), FiniteLoss(spec.stage), stop],
         },
     )
     _restore(model, exact)
@@ -171,9 +180,11 @@ def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop
     if checkpoint:
         report(f"{spec.stage}: going on from {checkpoint.name} of a run that did not end")
         count_resume(spec.checkpoints)
-    outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    try:
+        outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        stop.stepping = False
     clock.lap("train")
-    _require_finite(trainer.state.log_history, spec.stage)
     report(f"{spec.stage}: evaluating on {len(test)} held-out examples")
     metrics = recipe.evaluate(trainer, tokenizer, test)
     answers_after = generate(model, tokenizer, shown, spec.samples.max_new_tokens)
@@ -210,7 +221,30 @@ def _restore(model: PeftModel, exact: Mapping[str, torch.Tensor]) -> None:
     Steps of fine-tuning are smaller than bf16 can add to a weight; about half of the weights would never move.
     """
     for name, weights in exact.items():
-        model.get_parameter(name).data = weights.float()
+        parameter = model.get_parameter(name)  # which the trainer may have moved to a GPU
+        parameter.data = weights.to(parameter.device, torch.float32)
+
+
+class FiniteLoss(TrainerCallback):
+    """Ends a training whose loss is no number any more, before checkpoints of it take the place of good ones."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: object,
+    ) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise StageError(
+                f"The loss of {self._stage} became {loss} by step {state.global_step}. Lower learning_rate, or use "
+                "precision fp32."
+            )
 
 
 class StopWatch:
@@ -237,15 +271,6 @@ def read_split(dataset: Path, name: str) -> Dataset:
     Read without the library's cache, which would keep people's texts outside the data folder.
     """
     return Dataset(InMemoryTable(pq.read_table(dataset / f"{name}.parquet")))
-
-
-def _require_finite(log: Sequence[dict[str, Any]], stage: str) -> None:
-    for point in log:
-        if not math.isfinite(point.get("loss", 0.0)):
-            raise StageError(
-                f"The loss of {stage} became {point['loss']} by step {point['step']}. Lower learning_rate, or use "
-                "precision fp32."
-            )
 
 
 def _mean_loss(curves: Sequence[dict[str, Any]]) -> float:

@@ -76,7 +76,7 @@ class TrainerSettings(Settings):
 
     learning_rate: float = Field(gt=0, description="peak rate; LoRA takes about ten times that of full fine-tuning")
     epochs: float = Field(1.0, gt=0, description="passes over the training split")
-    max_steps: int = Field(-1, description="optimizer steps at the most; -1 for no limit")
+    max_steps: int = Field(-1, description="optimizer steps, whatever epochs says; -1: as many as epochs takes")
     batch_size: int = Field(4, ge=1, description="examples (or pairs) a device and forward pass")
     gradient_accumulation_steps: int = Field(1, ge=1, description="forward passes an optimizer step")
     max_length: int = Field(

@@ -29,7 +29,7 @@ class StopRequest(TrainerCallback):
         self._stage = stage
         self._parent = os.getppid()
         self._asked = False
-        self._stepping = False
+        self.stepping = False  # whether there are steps, so that stopping waits for the end of one
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -53,7 +53,7 @@ class StopRequest(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        self._stepping = True
+        self.stepping = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
@@ -64,7 +64,7 @@ class StopRequest(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        self._stepping = False
+        self.stepping = False
         if self._asked:
             raise StoppedError(
                 f"{self._stage} was told to stop, and saved step {state.global_step} of {state.max_steps}. "
@@ -73,7 +73,7 @@ class StopRequest(TrainerCallback):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        if not self._stepping:
+        if not self.stepping:
             raise _StopNow
 
     def _how_to_go_on(self) -> str:

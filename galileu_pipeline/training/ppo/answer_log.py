@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from galileu_pipeline.files import sync
+from galileu_pipeline.files import replace_file, sync
 from galileu_pipeline.training.ppo.experience import SampledAnswer
 
 ANSWERS_NAME = "answers.jsonl"
@@ -34,4 +34,4 @@ class AnswerLog:
             with self._path.open(encoding="utf-8") as lines:  # str.splitlines breaks at separators inside too
                 whole = [line for line in lines if line.endswith("\n")]
             kept = [line for line in whole if json.loads(line)["step"] < step]
-            self._path.write_text("".join(kept), encoding="utf-8")
+            replace_file(self._path, "".join(kept))

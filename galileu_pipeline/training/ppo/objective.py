@@ -164,7 +164,8 @@ class KlController:
     Attributes:
         coef: the coefficient now.
         target: KL of an answer to aim at, nats; None for a fixed coefficient.
-        horizon: answers over which an error of 20 % or more changes the coefficient by 20 %.
+        horizon: answers over which an error of 20 % or more changes the coefficient by 20 %; more at once count as so
+            many.
     """
 
     coef: float
@@ -175,4 +176,4 @@ class KlController:
         """Take the mean `kl` of `answers` sampled answers into account."""
         if self.target is not None:
             error = min(max(kl / self.target - 1, -0.2), 0.2)
-            self.coef *= 1 + error * answers / self.horizon
+            self.coef *= 1 + error * min(answers / self.horizon, 1.0)

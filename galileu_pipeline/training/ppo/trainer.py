@@ -5,6 +5,7 @@ Shapes: N answers of a rollout, B of a micro-batch, T tokens of an answer, L of 
 
 import json
 import math
+import shutil
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -450,7 +451,9 @@ class PPOTrainer(WholeCheckpoints):
             for checkpoint in sorted(folder.glob("checkpoint-*")):
                 step = step_of(checkpoint)
                 if step > self._last_good_step:
-                    checkpoint.rename(folder / f"diverged-{step}")
+                    aside = folder / f"diverged-{step}"
+                    shutil.rmtree(aside, ignore_errors=True)  # of an earlier run that went the same way
+                    checkpoint.rename(aside)
                 else:
                     kept = max(kept, step)
         last = (

@@ -207,6 +207,8 @@ def test_the_adaptive_coefficient_by_hand() -> None:
     assert controller.coef == pytest.approx(0.126)
     controller.update(kl=0.0, answers=100)
     assert controller.coef == pytest.approx(0.1008)
+    controller.update(kl=0.0, answers=10_000)  # however many at once, it stays a penalty
+    assert controller.coef == pytest.approx(0.08064)
 
 
 def test_a_fixed_coefficient_stays() -> None:

@@ -286,6 +286,10 @@ def test_too_far_from_the_reference_is_an_error_that_keeps_the_last_good_checkpo
     with pytest.raises(DivergedError, match=r"nats an answer from its reference, of 10\.0 allowed") as error:
         trainer.train()
     failed_at = trainer.state.global_step
+    (tmp_path / f"diverged-{failed_at}").rename(tmp_path / f"checkpoint-{failed_at}")
+    (tmp_path / f"diverged-{failed_at}").mkdir()
+    (tmp_path / f"diverged-{failed_at}" / "left").touch()
+    trainer._diverged("Again, where an earlier run left its own.")
     good = max(int(path.name.split("-")[1]) for path in tmp_path.glob("checkpoint-*"))
     assert good == failed_at - 4  # where the rollout before was in order
     assert f"checkpoint-{good}" in str(error.value)
