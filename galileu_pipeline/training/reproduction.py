@@ -72,6 +72,8 @@ def stage_of(model: Artifact) -> Stage:
         asset=manifest.asset,
         settings=settings,
         resources=Resources(
+            # Sums over another number of threads are other sums, on some processors from the first step on.
+            cpus=manifest.environment.get("threads", Resources().cpus),
             precision=config.get("precision", "fp32"),
             quantization=config.get("quantization", "none"),
             gpus=0 if manifest.environment.get("devices", ["cpu"]) == ["cpu"] else 1,
