@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 VERSIONS_FILE = Path(__file__).with_suffix(".yaml")
@@ -53,6 +52,8 @@ def stage_entries() -> dict[str, StageEntry]:
 
 def read_entries(path: Path) -> dict[str, StageEntry]:
     """As `stage_entries`, of another file like it."""
+    import yaml  # here: what only reads manifests starts without it
+
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {asset: StageEntry.model_validate(entry) for asset, entry in content.items()}
 
