@@ -9,6 +9,7 @@ import yaml
 
 from galileu_pipeline.data_folder import PROJECT_ROOT
 from galileu_pipeline.definitions import defs
+from galileu_pipeline.lineage.stage_versions import code_version
 
 GROUPS = {
     "feedback": {"raw_feedback", "feedback_analytics"},
@@ -73,6 +74,13 @@ def test_too_few_pairs_fail_no_refresh_but_every_training() -> None:
 def test_every_asset_says_what_it_is(graph: Any) -> None:
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description, key
+
+
+def test_every_asset_is_stale_after_an_upgrade_of_its_stage(graph: Any) -> None:
+    stages = {"champion_model": "promotion_decision"}
+    for key in graph.get_all_asset_keys():
+        name = key.to_user_string()
+        assert graph.get(key).code_version == code_version(stages.get(name, name))
 
 
 def test_one_writer_of_the_warehouse_and_one_training_at_a_time(graph: Any) -> None:

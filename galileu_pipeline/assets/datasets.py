@@ -10,12 +10,13 @@ from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.pairing import integrity
 from galileu_pipeline.feedback.snapshots import read_pairs
 from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.lineage.stage_versions import code_version
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.runs import run_info
 from galileu_pipeline.resources.storage import StorageResource
 
 
-@dg.asset(group_name="datasets", kinds={"duckdb"}, pool="warehouse")
+@dg.asset(group_name="datasets", code_version=code_version("preference_pairs"), kinds={"duckdb"}, pool="warehouse")
 @explained
 def preference_pairs(
     context: dg.AssetExecutionContext,
@@ -79,7 +80,7 @@ def enough_pairs_to_train_on(profile: ProfileResource, preference_pairs: Artifac
     )
 
 
-@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@dg.asset(group_name="datasets", code_version=code_version("dpo_dataset"), kinds={"huggingface", "parquet"})
 @explained
 def dpo_dataset(
     context: dg.AssetExecutionContext,
@@ -95,7 +96,7 @@ def dpo_dataset(
     return result(made, made.artifact.manifest.metrics)
 
 
-@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@dg.asset(group_name="datasets", code_version=code_version("reward_dataset"), kinds={"huggingface", "parquet"})
 @explained
 def reward_dataset(
     context: dg.AssetExecutionContext,
@@ -111,7 +112,7 @@ def reward_dataset(
     return result(made, made.artifact.manifest.metrics)
 
 
-@dg.asset(group_name="datasets", kinds={"huggingface", "parquet"})
+@dg.asset(group_name="datasets", code_version=code_version("sft_dataset"), kinds={"huggingface", "parquet"})
 @explained
 def sft_dataset(
     context: dg.AssetExecutionContext,

@@ -9,6 +9,7 @@ from galileu_pipeline.evaluation.results import read_evaluation
 from galileu_pipeline.evaluation.stages import settle
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.lineage.champion import in_service
+from galileu_pipeline.lineage.stage_versions import code_version
 from galileu_pipeline.resources.evaluator import EvaluatorResource
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.runs import run_info
@@ -17,6 +18,7 @@ from galileu_pipeline.resources.storage import StorageResource
 
 @dg.asset(
     group_name="evaluation",
+    code_version=code_version("model_evaluation"),
     kinds={"pytorch"},
     pool="training",
     deps=["base_model", "sft_model", "dpo_model", "ppo_model"],
@@ -41,7 +43,7 @@ def the_judge_knows_what_people_prefer(model_evaluation: Artifact) -> dg.AssetCh
     return dg.AssetCheckResult(passed=accuracy.beats_chance, description=str(accuracy), metadata=accuracy.model_dump())
 
 
-@dg.asset(group_name="evaluation")
+@dg.asset(group_name="evaluation", code_version=code_version("promotion_decision"))
 @explained
 def champion_model(
     context: dg.AssetExecutionContext,

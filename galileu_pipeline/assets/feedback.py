@@ -11,12 +11,15 @@ from galileu_pipeline.feedback.analytics.markdown_report import markdown
 from galileu_pipeline.feedback.ingestion.ingestor import ledger
 from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.lineage.stage_versions import code_version
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.runs import run_info
 from galileu_pipeline.resources.storage import StorageResource
 
 
-@dg.asset(group_name="feedback", kinds={"sqlite", "duckdb"}, pool="warehouse")
+@dg.asset(
+    group_name="feedback", code_version=code_version("raw_feedback"), kinds={"sqlite", "duckdb"}, pool="warehouse"
+)
 @explained
 def raw_feedback(
     context: dg.AssetExecutionContext, profile: ProfileResource, storage: StorageResource
@@ -61,7 +64,12 @@ def no_accounts_look_coordinated(storage: StorageResource) -> dg.AssetCheckResul
     )
 
 
-@dg.asset(group_name="feedback", kinds={"duckdb", "matplotlib"}, pool="warehouse")
+@dg.asset(
+    group_name="feedback",
+    code_version=code_version("feedback_analytics"),
+    kinds={"duckdb", "matplotlib"},
+    pool="warehouse",
+)
 @explained
 def feedback_analytics(
     context: dg.AssetExecutionContext, config: MakeConfig, storage: StorageResource, raw_feedback: Artifact

@@ -10,10 +10,11 @@ from galileu_pipeline.assets.presentation import lineage_metadata, model_metadat
 from galileu_pipeline.evaluation.curves import read_log
 from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy
 from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.lineage.stage_versions import code_version
 from galileu_pipeline.resources.trainer import TrainerResource
 
 
-@dg.asset(group_name="models", kinds={"huggingface"}, pool="training")
+@dg.asset(group_name="models", code_version=code_version("base_model"), kinds={"huggingface"}, pool="training")
 @explained
 def base_model(
     context: dg.AssetExecutionContext, config: StageConfig, trainer: TrainerResource
@@ -24,7 +25,7 @@ def base_model(
     return result(made, {**made.artifact.manifest.metrics, **lineage})
 
 
-@dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@dg.asset(group_name="models", code_version=code_version("sft_model"), kinds={"trl", "peft"}, pool="training")
 @explained
 def sft_model(
     context: dg.AssetExecutionContext,
@@ -39,7 +40,7 @@ def sft_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@dg.asset(group_name="models", code_version=code_version("reward_model"), kinds={"trl", "peft"}, pool="training")
 @explained
 def reward_model(
     context: dg.AssetExecutionContext,
@@ -55,7 +56,7 @@ def reward_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", kinds={"trl", "peft"}, pool="training")
+@dg.asset(group_name="models", code_version=code_version("dpo_model"), kinds={"trl", "peft"}, pool="training")
 @explained
 def dpo_model(
     context: dg.AssetExecutionContext,
@@ -71,7 +72,7 @@ def dpo_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", kinds={"pytorch", "peft"}, pool="training")
+@dg.asset(group_name="models", code_version=code_version("ppo_model"), kinds={"pytorch", "peft"}, pool="training")
 @explained
 def ppo_model(
     context: dg.AssetExecutionContext,

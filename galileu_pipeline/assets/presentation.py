@@ -207,5 +207,5 @@ def _flatten(metrics: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str
 def _reuse_note(artifact: Artifact) -> str:
     note = "Nothing changed since this was made, so it was reused. Set `force: true` in the run config to make it anew."
     if artifact.manifest.code.digest != code_digest():
-        note += " The code has changed since."
+        note += " Code has changed since, but not the version of this stage."
     return note

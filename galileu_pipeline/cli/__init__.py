@@ -17,6 +17,7 @@ from galileu_pipeline.cli import (  # noqa: F401 (their commands register themse
     models,
     openlineage,
     operation,
+    replay,
     retention,
     suspects,
 )

@@ -57,6 +57,29 @@ def lineage(
 
 
 @app.command()
+def why(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=_ARTIFACT)],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What one would ask the model.")],
+    most: Annotated[
+        int, typer.Option("--nearest", metavar="N", min=0, help="How many similar questions besides the same one.")
+    ] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """The votes that taught a model about a question: the same question, and the nearest ones, in its datasets."""
+    from galileu_pipeline.cli.lineage_views import teaching_view
+    from galileu_pipeline.lineage.graph import locate
+    from galileu_pipeline.lineage.teaching import teaching
+
+    found = teaching(*locate(open_store(), model), question, most=most)
+    if as_json:
+        print_json(found)
+    else:
+        out.print(teaching_view(found))
+        if found.unreadable:
+            tell(f"These are gone, or do not say what they hold: {', '.join(found.unreadable)}.")
+
+
+@app.command()
 def diff(
     one: Annotated[str, typer.Argument(metavar="A", help=_ARTIFACT)],
     other: Annotated[str, typer.Argument(metavar="B", help="What A is compared with: what B has more or less.")],

@@ -12,6 +12,7 @@ from galileu_pipeline.lineage.difference import Change, Difference
 from galileu_pipeline.lineage.graph import Node, Trace
 from galileu_pipeline.lineage.origin import Origin
 from galileu_pipeline.lineage.sources import ChangedRows, Item
+from galileu_pipeline.lineage.teaching import Teaching
 from galileu_pipeline.lineage.wording import LineageWording
 from galileu_pipeline.markdown import printable, shorten
 
@@ -44,6 +45,27 @@ def trace_view(trace: Trace) -> RenderableType:
     for node in trace.made_from:
         made.add_row(_text(node.id), _WORDING.made_at(node), _text(" · ".join(_WORDING.notes(node))))
     return Group(held, made) if trace.made_from else held
+
+
+def teaching_view(found: Teaching) -> RenderableType:
+    """The nearest questions; below each, by dataset and split, pairs and examples, and below those the votes."""
+    if not found.near:
+        return _text(f"Nothing that {found.model} learned from is like that question.")
+    tree = Tree(_text(f"{found.model} · similarity: {found.measure}"))
+    for near in found.near:
+        sign = "the same question" if near.same else f"similarity {near.similarity:.2f}"
+        branch = tree.add(_text(f"{shorten(near.question, _MOST_CHARS)}  {sign}", "bold"))
+        for item in near.items:
+            answers = f"“{shorten(item.answer, _MOST_CHARS)}”"
+            if item.rejected is not None:
+                answers += f" rather than “{shorten(item.rejected, _MOST_CHARS)}”"
+            split = "trained on" if item.split == "train" else "held out: measured on, not learned"
+            votes = branch.add(_text(f"{answers}  {item.dataset} · {split} · {item.item_id}"))
+            for source in item.votes:
+                votes.add(_text(f"{source.role}: {source.feedback_id} by {source.person or 'nobody known'}"))
+            if not item.votes:
+                votes.add("written by hand")
+    return tree
 
 
 def difference_view(difference: Difference) -> RenderableType:

@@ -1,7 +1,7 @@
 """From models to an evaluation, and from an evaluation to the model in service: what the assets of those names call."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from galileu_pipeline.errors import InputError, MissingArtifactError
@@ -111,7 +111,7 @@ def settle(
     champion, found = service.read(), read_evaluation(evaluation.path)
     rolled_back = sorted(champion.rolled_back & {candidate.id for candidate in found.candidates})
     plan = Plan("promotion_decision", [evaluation], {"rule": rule.model_dump(mode="json"), "rolled_back": rolled_back})
-    carried_out = bool(champion.history) and champion.history[-1].decision == plan.id
+    carried_out = _is_carried_out(store, plan, champion.history[-1].decision if champion.history else None)
     if not carried_out and (serving := in_service(store).id) != found.champion:
         raise MissingArtifactError(
             f"{evaluation.id} compares with {found.champion}, but {serving} is in service now. Materialize "
@@ -129,6 +129,17 @@ def settle(
         service.promote(store.load(decision.chosen).id, by="rule", in_place_of=champion.id, decision=plan.id)
     store.set_current(made.artifact)
     return made, decision
+
+
+def _is_carried_out(store: ArtifactStore, plan: Plan, last: str | None) -> bool:
+    """The decision that last put a model into service was on the same evaluation by the same rule.
+
+    Also if an earlier version of this code took it: an upgrade does not make it another one.
+    """
+    if last is None or last == plan.id:
+        return last is not None
+    earlier = store.find(last)
+    return earlier is not None and last == replace(plan, made_by=earlier.manifest.stage_version).id
 
 
 @dataclass(frozen=True)

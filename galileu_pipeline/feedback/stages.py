@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import MissingArtifactError
+from galileu_pipeline.errors import InputError, MissingArtifactError
 from galileu_pipeline.feedback import snapshots
 from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
 from galileu_pipeline.feedback.analytics.markdown_report import markdown
@@ -31,6 +32,7 @@ from galileu_pipeline.feedback.pairing import datasets, provenance
 from galileu_pipeline.feedback.pairing import pairs as pairing
 from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings
+from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.digests import json_digest
@@ -137,19 +139,70 @@ def make_preference_pairs(
     force: bool = False,
 ) -> Made:
     """Pair the warehouse's answers, and leave pairs, sources and scored answers as Parquet."""
-
-    plan = Plan("preference_pairs", [raw_feedback], settings.model_dump(mode="json"))
     with warehouse.open() as connection:
         _require_state(connection, raw_feedback)
-        # Also when the artifact is reused: the tables always say what the current artifact says.
-        pairing.build_pairs(connection, settings)
+        return _pair(store, connection, raw_feedback, settings, run=run, force=force)
+
+
+def replay_preference_pairs(
+    store: ArtifactStore,
+    warehouse: Warehouse,
+    settings: PairingSettings,
+    *,
+    repair_text: bool,
+    without: str | None = None,
+    until: date | None = None,
+) -> Made:
+    """Pair what the warehouse would hold without some feedback, and leave the warehouse itself as it is.
+
+    Args:
+        without: the pseudonym of a person whose rows are left out.
+        until: the last day (UTC) whose rows count; those without a time do. A vote that was changed later is left out:
+            what it said before is not brought back.
+
+    Raises:
+        InputError: nothing would be left.
+    """
+    with warehouse.open(keep=False) as connection:
+        before = ledger(connection)
+        if without is not None or until is not None:
+            connection.execute("SET VARIABLE person = $value", {"value": without})
+            connection.execute("SET VARIABLE until = $value", {"value": until})
+            connection.execute(sql("leave_out_feedback"))
+        state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
+        if not state["interactions"]:
+            raise InputError("No feedback would be left to pair. Leave out less, or materialize raw_feedback first.")
 
         def write(folder: Path) -> Outcome:
-            snapshots.write_pairing(connection, folder)
-            counts = pairing.count_pairs(connection)
-            return Outcome(metrics={**counts, "set_aside": pairing.count_set_aside(connection)})
+            snapshots.write_summary(folder, {"content": digest, "masked": masked})
+            return Outcome(metrics=state)
 
-        return store.make(plan, write, run=run, force=force)
+        # Not who was left out: the person may ask to be erased.
+        left_out = {"left_out": before["interactions"] - state["interactions"]} if state != before else {}
+        config = {"content": digest, "repair_text": repair_text, **state, **left_out}
+        raw_feedback = store.make(Plan("raw_feedback", [], config), write).artifact
+        return _pair(store, connection, raw_feedback, settings)
+
+
+def _pair(
+    store: ArtifactStore,
+    connection: duckdb.DuckDBPyConnection,
+    raw_feedback: Artifact,
+    settings: PairingSettings,
+    *,
+    run: RunInfo | None = None,
+    force: bool = False,
+) -> Made:
+    # Also when the artifact is reused: the tables always say what the current artifact says.
+    pairing.build_pairs(connection, settings)
+
+    def write(folder: Path) -> Outcome:
+        snapshots.write_pairing(connection, folder)
+        counts = pairing.count_pairs(connection)
+        return Outcome(metrics={**counts, "set_aside": pairing.count_set_aside(connection)})
+
+    plan = Plan("preference_pairs", [raw_feedback], settings.model_dump(mode="json"))
+    return store.make(plan, write, run=run, force=force)
 
 
 def make_dpo_dataset(

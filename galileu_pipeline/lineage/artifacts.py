@@ -26,6 +26,7 @@ from galileu_pipeline.lineage.manifest import (
     package_versions,
     utc_now,
 )
+from galileu_pipeline.lineage.stage_versions import StageVersion, stage_version
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,34 @@ def read_artifact(path: Path) -> Artifact:
 class Plan:
     """What an artifact will be made of: enough to know its id before it is made.
 
-    `config` holds every setting that can change the result, resolved.
+    `config` holds every setting that can change the result, resolved. `made_by` is given only to make anew what another
+    version made; otherwise it is the stage of this code, on the libraries that are installed.
     """
 
     asset: str
     inputs: Sequence[Artifact]
     config: dict[str, Any]
     seed: int | None = None
+    made_by: StageVersion | None = None
+
+    @property
+    def stage_version(self) -> StageVersion:
+        return stage_version(self.asset) if self.made_by is None else self.made_by
 
     @property
     def id(self) -> str:
         """The id of the artifact; see `artifact_id`."""
-        return artifact_id(self.asset, [artifact.ref for artifact in self.inputs], self.config, self.seed)
+        inputs = [artifact.ref for artifact in self.inputs]
+        return artifact_id(self.asset, inputs, self.config, self.seed, self.stage_version)
 
 
-def artifact_id(asset: str, inputs: Sequence[ArtifactRef], config: dict[str, Any], seed: int | None) -> str:
-    """`<asset>-<12 hex>`, from the digests of the inputs, the config and the seed."""
+def artifact_id(
+    asset: str, inputs: Sequence[ArtifactRef], config: dict[str, Any], seed: int | None, made_by: StageVersion
+) -> str:
+    """`<asset>-<12 hex>`, from the digests of the inputs, the config, the seed, and the version of the stage."""
     contents = sorted([ref.asset, ref.digest] for ref in inputs)
-    return f"{asset}-{json_digest({'inputs': contents, 'config': config, 'seed': seed})[:12]}"
+    whole = {"inputs": contents, "config": config, "seed": seed, **made_by.identity()}
+    return f"{asset}-{json_digest(whole)[:12]}"
 
 
 @dataclass(frozen=True)
@@ -308,6 +319,7 @@ class ArtifactStore:
             config=plan.config,
             seed=plan.seed,
             code=code_info(),
+            stage_version=plan.stage_version,
             environment=package_versions() | outcome.environment,
             run=run,
             files=files,

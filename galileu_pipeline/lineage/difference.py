@@ -55,7 +55,7 @@ def difference(old: tuple[ArtifactStore, Artifact], new: tuple[ArtifactStore, Ar
         unrecorded=sorted({*sources_before.unrecorded, *sources_after.unrecorded}),
         inputs=changes(_inputs(before), _inputs(after)),
         settings=changes({**before.config, "seed": before.seed}, {**after.config, "seed": after.seed}),
-        code=changes(before.code.model_dump(), after.code.model_dump()),
+        code=changes(_code(before), _code(after)),
         packages=changes(_packages(before), _packages(after)),
         metrics=changes(before.metrics, after.metrics),
     )
@@ -84,6 +84,10 @@ def _inputs(manifest: Manifest) -> dict[str, str]:
     """By asset; of an asset that is there several times, by asset and id."""
     assets = [ref.asset for ref in manifest.inputs]
     return {ref.asset if assets.count(ref.asset) == 1 else f"{ref.asset}.{ref.id}": ref.id for ref in manifest.inputs}
+
+
+def _code(manifest: Manifest) -> dict[str, Any]:
+    return {**manifest.code.model_dump(), "stage_version": manifest.stage_version.version}
 
 
 def _packages(manifest: Manifest) -> dict[str, str | None]:

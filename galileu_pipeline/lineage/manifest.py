@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline import __version__
 from galileu_pipeline.lineage.digests import PACKAGE, code_digest, json_digest
+from galileu_pipeline.lineage.stage_versions import StageVersion
 
 MANIFEST_NAME = "manifest.json"
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -56,6 +57,7 @@ class Manifest(_Record):
     config: dict[str, Any]
     seed: int | None
     code: CodeInfo
+    stage_version: StageVersion = Field(StageVersion(), description="version 0: made before stages had versions")
     environment: dict[str, Any]
     run: RunInfo | None
     files: dict[str, str]
@@ -70,7 +72,9 @@ class Manifest(_Record):
 
     def sealed(self) -> "Manifest":
         """The same with the seal that belongs to it."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"seal"})
+        # The seal of one made before stages had versions says nothing of them.
+        left_out = {"seal"} if self.stage_version.version else {"seal", "stage_version"}
+        content = self.model_dump(mode="json", by_alias=True, exclude=left_out)
         return self.model_copy(update={"seal": json_digest(content)})
 
 

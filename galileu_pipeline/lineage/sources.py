@@ -122,8 +122,8 @@ class Sources:
         folder = self._artifacts[artifact_id].path
         source = next(file for file, ids in self._by_file.items() if artifact_id in ids)
         splits = [str(folder / name) for name in _SPLITS if (folder / name).is_file()] or [source]
-        with _connection([source, *splits]) as connection:
-            rows = _by_row(_execute(connection, "select_items", source=source, splits=splits, most=most))
+        with open_files([source, *splits]) as connection:
+            rows = _by_row(execute(connection, "select_items", source=source, splits=splits, most=most))
             for (item_id, side), behind in groupby(rows, key=lambda row: row[:2]):
                 sources = [Source(feedback_id=row[2], person=row[3], role=row[4]) for row in behind]
                 yield Item(item_id=item_id, side=side, sources=sources)
@@ -135,8 +135,8 @@ class Sources:
         if not files:
             nothing = ChangedRows(rows=0, by_person=[], ids=[])
             return nothing, nothing
-        with _connection(files) as connection:
-            _execute(connection, "compare_sources", files=files, **sides)
+        with open_files(files) as connection:
+            execute(connection, "compare_sources", files=files, **sides)
             return _changed(connection, added=True), _changed(connection, added=False)
 
     def _leave_out_earlier_versions(self) -> None:
@@ -148,8 +148,8 @@ class Sources:
     def _query(self, statement: str, **variables: object) -> list[tuple[Any, ...]]:
         if not (files := list(self._by_file)):
             return []
-        with _connection(files) as connection:
-            return _execute(connection, statement, files=files, **variables).fetchall()
+        with open_files(files) as connection:
+            return execute(connection, statement, files=files, **variables).fetchall()
 
     def _by_artifact(self, found: Mapping[str, T]) -> dict[str, T]:
         return {artifact_id: value for file, value in found.items() for artifact_id in self._by_file[file]}
@@ -168,8 +168,8 @@ def rows_kept_out(
     files = {str(path): found.id for found in pairs if (path := found.path / "kept_out.parquet").is_file()}
     if not files:
         return {}
-    with _connection(list(files)) as connection:
-        rows = _execute(connection, "find_kept_out", files=list(files), what=what, wanted=wanted).fetchall()
+    with open_files(list(files)) as connection:
+        rows = execute(connection, "find_kept_out", files=list(files), what=what, wanted=wanted).fetchall()
     return {(files[file], kind): count for file, kind, count in rows}
 
 
@@ -181,7 +181,7 @@ def _feedback(counts: Iterable[tuple[str, int]]) -> Feedback:
 
 
 @contextmanager
-def _connection(files: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_files(files: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that can open these files.
 
     Raises:
@@ -199,7 +199,7 @@ def _connection(files: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, statement: str, **variables: object) -> duckdb.DuckDBPyConnection:
+def execute(connection: duckdb.DuckDBPyConnection, statement: str, **variables: object) -> duckdb.DuckDBPyConnection:
     for name, value in variables.items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     return connection.execute(lineage_sql(statement))
@@ -211,11 +211,11 @@ def _by_row(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, *, added: bool) -> ChangedRows:
-    people = _execute(connection, "count_changed_rows", added=added).fetchall()
+    people = execute(connection, "count_changed_rows", added=added).fetchall()
     return ChangedRows(
         rows=sum(rows for _, rows in people),
         by_person=[PersonRows(person=person, rows=rows) for person, rows in people],
-        ids=[row[0] for row in _execute(connection, "select_changed_rows", added=added).fetchall()],
+        ids=[row[0] for row in execute(connection, "select_changed_rows", added=added).fetchall()],
     )
 
 

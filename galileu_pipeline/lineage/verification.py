@@ -94,8 +94,9 @@ def _faults_of(store: ArtifactStore, artifact: Artifact) -> Iterator[tuple[Fault
         yield "edited manifest", "its seal is another one's"
     if manifest.digest != files_digest(manifest.files):
         yield "edited manifest", "`digest` is not that of `files`"
-    if manifest.id != artifact_id(manifest.asset, manifest.inputs, manifest.config, manifest.seed):
-        yield "edited manifest", "`id` is not that of its inputs, config and seed"
+    made_of = (manifest.inputs, manifest.config, manifest.seed, manifest.stage_version)
+    if manifest.id != artifact_id(manifest.asset, *made_of):
+        yield "edited manifest", "`id` is not that of its inputs, config, seed and stage version"
     for ref in manifest.inputs:
         yield from _faults_of_input(store, ref)
 

@@ -1,5 +1,6 @@
 """Making a model again from its manifest alone, to see that the record is the truth."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,10 +42,11 @@ def reproduce(store: ArtifactStore, model: Artifact, launch: Launch) -> Reproduc
     manifest = model.manifest
     inputs = {ref.asset: store.load(ref.id) for ref in manifest.inputs}
     stage = stage_of(model)
+    plan = replace(stage.plan(inputs), made_by=manifest.stage_version)
     with TemporaryDirectory(prefix="galileu-reproduce-") as folder:
         output, checkpoints = Path(folder) / "output", Path(folder) / "checkpoints"
         output.mkdir()
-        write_model(stage, inputs, output, checkpoints, launch, micro_batch=micro_batch_of(model))
+        write_model(stage, plan, inputs, output, checkpoints, launch, micro_batch=micro_batch_of(model))
         files = folder_digests(output)
     names = sorted(files.keys() | manifest.files.keys())
     return Reproduction(

@@ -102,7 +102,7 @@ def make_model(
     def write(staging: Path) -> Outcome:
         earlier = store.find(plan.id)
         known = micro_batch_of(earlier) if earlier else None
-        result = write_model(stage, inputs, staging, scratch, launch, micro_batch=known)
+        result = write_model(stage, plan, inputs, staging, scratch, launch, micro_batch=known)
         return Outcome(metrics=result.metrics, environment=result.environment, resumed_from=result.resumed_from)
 
     return store.make(plan, write, run=run, force=force, scratch=scratch)
@@ -110,6 +110,7 @@ def make_model(
 
 def write_model(
     stage: Stage,
+    plan: Plan,
     inputs: Mapping[str, Artifact],
     output: Path,
     checkpoints: Path,
@@ -117,10 +118,10 @@ def write_model(
     *,
     micro_batch: MicroBatch | None = None,
 ) -> StageResult:
-    """Train `stage` on `inputs` in a process of its own, and leave all the model's files in `output`."""
+    """Train `stage` on `inputs` in a process of its own, and leave all the files of what `plan` says in `output`."""
     spec = stage.spec(inputs, output, checkpoints, micro_batch)
     result = run_process(["galileu_pipeline.training", stage.name], spec, StageResult, launch)
-    (output / "README.md").write_text(model_card(stage.plan(inputs), result.metrics), encoding="utf-8")
+    (output / "README.md").write_text(model_card(plan, result.metrics), encoding="utf-8")
     return result
 
 

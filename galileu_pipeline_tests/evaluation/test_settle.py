@@ -10,8 +10,10 @@ from galileu_pipeline.evaluation.decision_page import decision_page
 from galileu_pipeline.evaluation.results import RESULT_FILE, ComparedAnswer, Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.stages import contest_for_service, contest_of_two, read_decision, settle
+from galileu_pipeline.lineage import artifacts
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
+from galileu_pipeline.lineage.stage_versions import StageVersion
 from galileu_pipeline_tests.evaluation.conftest import evaluation, figures
 
 RULE = PromotionSettings()
@@ -59,6 +61,19 @@ def test_the_winner_comes_into_service_once(store: ArtifactStore, base: Artifact
     assert (again.reused, again.artifact.id) == (True, made.artifact.id)
     (change,) = ChampionFile(store).read().history
     assert (change.by, change.decision) == ("rule", made.artifact.id)
+
+
+def test_an_upgrade_does_not_put_it_into_service_a_second_time(
+    store: ArtifactStore, base: Artifact, dpo: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    made, _ = settle(store, found, RULE)
+    with monkeypatch.context() as patched:
+        patched.setattr(artifacts, "stage_version", lambda asset: StageVersion(version=99))
+        again, decision = settle(store, found, RULE)
+    assert again.artifact.id != made.artifact.id
+    assert (decision.outcome, in_service(store).id) == ("promoted", dpo.id)
+    assert len(ChampionFile(store).read().history) == 1
 
 
 def test_the_loser_does_not(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:

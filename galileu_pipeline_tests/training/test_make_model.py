@@ -1,6 +1,7 @@
 """From inputs to a published model: what happens when the process of a stage does well, and when it does not."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import MissingArtifactError, StageError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
+from galileu_pipeline.lineage.stage_versions import StageVersion
 from galileu_pipeline.lineage.verification import verify
-from galileu_pipeline.process import ERROR_NAME, Complaint
+from galileu_pipeline.process import ERROR_NAME, RESULT_NAME, Complaint
 from galileu_pipeline.profiles.schema import load_profile
-from galileu_pipeline.training.settings import MicroBatch, StageSpec
-from galileu_pipeline.training.stages import make_model
+from galileu_pipeline.training.reproduction import reproduce
+from galileu_pipeline.training.settings import MicroBatch, StageResult, StageSpec
+from galileu_pipeline.training.stages import make_model, write_model
 
 
 @pytest.fixture
@@ -42,6 +45,23 @@ def test_the_tiny_base_through_a_real_process(store: ArtifactStore) -> None:
     assert (made.artifact.path / "model.safetensors").is_file()
     assert made.artifact.id in (made.artifact.path / "README.md").read_text()
     assert verify(store, made.artifact.id) == []
+
+
+def test_a_model_of_an_earlier_version_is_reproduced_under_its_own_name(store: ArtifactStore) -> None:
+    stage = load_profile("tiny").stage("base", {})
+    plan = replace(stage.plan({}), made_by=StageVersion())
+
+    def launch(command: list[str]) -> None:
+        (spec_of(command).output / "model.safetensors").write_bytes(b"weights")
+        Path(command[-1]).with_name(RESULT_NAME).write_text(StageResult(metrics={}).model_dump_json())
+
+    def write(folder: Path) -> Outcome:
+        result = write_model(stage, plan, {}, folder, folder / "none", launch)
+        return Outcome(metrics=result.metrics)
+
+    earlier = store.make(plan, write).artifact
+    assert earlier.id != stage.plan({}).id
+    assert reproduce(store, earlier, launch).differing == []
 
 
 def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
