@@ -149,6 +149,8 @@ def test_good_and_bad_answers_for_kto(warehouse: Warehouse, tmp_path: Path) -> N
     assert labels == {"5 estrelas": True, "4 estrelas": True, "2 estrelas": False, "1 estrelas": False}
     assert write(warehouse, tmp_path / "b.jsonl", kind="kto", min_rating=5) == 2
     assert write(warehouse, tmp_path / "c.jsonl", kind="kto", min_rating=3) == 5
+    with pytest.raises(InputError, match="--min-rating takes 3 to 5"):
+        write(warehouse, tmp_path / "d.jsonl", kind="kto", min_rating=2)
 
 
 def test_openai_reads_pairs(filled: Warehouse, tmp_path: Path) -> None:

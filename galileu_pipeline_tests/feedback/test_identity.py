@@ -352,3 +352,12 @@ def test_times_count_towards_what_the_feedback_is(tmp_path: Path) -> None:
         with warehouse.open() as connection:
             digests.add(content_digest(connection))
     assert len(digests) == 2
+
+
+@pytest.mark.parametrize("more", [{"metadata": '{"exported": "today"}'}, {"source_documents": '["x.pdf"]'}])
+def test_without_an_id_what_was_said_counts_and_not_what_stands_beside(
+    more: Row, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    assert bring(warehouse, tmp_path, ANONYMOUS, ANONYMOUS).accepted == 2
+    again = bring(warehouse, tmp_path, {**ANONYMOUS, **more}, ANONYMOUS, {**ANONYMOUS, "comment": "!"})
+    assert (again.duplicates, again.accepted) == (2, 1)

@@ -1,6 +1,7 @@
 """Votes into pairs: worked examples, and random votes against the rules written again in plain Python."""
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +19,7 @@ from galileu_pipeline.feedback.pairing.pairs import (
     PairingSettings,
     PairingStrategy,
     build_pairs,
+    kept_out,
     pair_sources,
     preference_pairs,
     split_of,
@@ -27,6 +29,7 @@ from galileu_pipeline_tests.feedback.conftest import (
     REAL_RATINGS,
     ChatbotFile,
     Row,
+    import_file,
     ingest,
     needs_real_ratings,
     preparer,
@@ -126,6 +129,41 @@ def test_the_majority_decides_and_the_outvoted_are_named(tmp_path: Path) -> None
 
 def test_an_even_vote_is_no_pair(tmp_path: Path) -> None:
     assert Paired(tmp_path, [], [choice("a", "b", "1"), choice("b", "a", "2")]).rows == []
+
+
+@pytest.mark.parametrize("neither", ["tie", "both_bad"])
+def test_a_persons_later_decision_for_neither_takes_the_choice_back(tmp_path: Path, neither: str) -> None:
+    def compared(day: int, verdict: str, user: str | None = "ana") -> Row:
+        return {
+            "query": "q",
+            "response_left": "a",
+            "response_right": "b",
+            "verdict": verdict,
+            "user_id": user,
+            "timestamp": f"2026-08-0{day}T10:00:00Z",
+        }
+
+    def sides_after(name: str, *rows: Row) -> set[tuple[str, str, str]]:
+        (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        import_file(warehouse, tmp_path / f"{name}.jsonl")
+        with warehouse.open() as connection:
+            build_pairs(connection, PairingSettings(max_person_share=None))
+            return {
+                (row["query_key"], row["chosen"], row["rejected"])
+                for row in preference_pairs(connection).read_all().to_pylist()
+            }
+
+    warehouse = Warehouse(tmp_path / "x.duckdb")
+    assert sides_after("first", compared(2, "left")) == {("q", "a", "b")}
+    assert sides_after("earlier", compared(1, neither)) == {("q", "a", "b")}
+    assert sides_after("somebody", compared(3, neither, "bia"), compared(3, neither, None)) == {("q", "a", "b")}
+    assert sides_after("later", compared(4, neither)) == set()
+    with warehouse.open() as connection:
+        connection.execute("SET VARIABLE sft_min_score = 0.75; SET VARIABLE min_margin = 0.0")
+        kept = kept_out(connection).read_all().to_pylist()
+        (tie,) = connection.sql("SELECT feedback_id FROM withdrawals ORDER BY occurred_at DESC LIMIT 1").fetchall()
+    assert [row["feedback_id"] for row in kept] == list(tie)
+    assert sides_after("again", compared(5, "right")) == {("q", "b", "a")}
 
 
 def test_a_direct_comparison_wins_over_ratings(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
 from galileu_pipeline.feedback.ingestion.scale import FIVE_STARS, THUMBS, Scale
+from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, preparer
 
@@ -117,6 +118,17 @@ def test_a_scale_that_is_said_but_does_not_fit(
     with pytest.raises(InputError, match="scale"):
         import_file(warehouse, json_file(tmp_path, ratings), scale=scale)
     assert scores(warehouse) == []
+
+
+def test_ones_beside_a_field_for_thumbs_are_stars(tmp_path: Path, warehouse: Warehouse) -> None:
+    import_file(warehouse, json_file(tmp_path, [1] * 12), "1-5")
+    for ending in ("jsonl", "csv"):
+        with warehouse.open() as connection:
+            export(connection, tmp_path / f"out.{ending}", ExportSettings(kind="feedback"))
+        assert import_file(warehouse, tmp_path / f"out.{ending}").duplicates == 12
+    (tmp_path / "up.csv").write_text("query,response,rating,thumbs_up\n" + "q,r,1,1\n" * 12)
+    with pytest.raises(InputError, match="--scale thumbs"):
+        import_file(warehouse, tmp_path / "up.csv")
 
 
 def test_slips_among_many_ratings_are_refused_alone(tmp_path: Path, warehouse: Warehouse) -> None:

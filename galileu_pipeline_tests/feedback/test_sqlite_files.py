@@ -52,6 +52,19 @@ SHAPES = {
 }
 
 
+def test_tables_may_call_a_field_differently(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = database(
+        tmp_path / "x.db",
+        "CREATE TABLE feedback (feedback_id, Query, response, rating, userId, extra)",
+        "INSERT INTO feedback VALUES ('a', 'q1', 'r1', 5, 'ana', 'x')",
+        "CREATE TABLE preference_pairs (feedback_id, QUERY, response_chosen, response_rejected, user_id)",
+        "INSERT INTO preference_pairs VALUES ('b', 'q1', 'r1', 'r2', 'bia')",
+    )
+    report = import_file(warehouse, path)
+    assert report.accepted == 2
+    assert ingest(warehouse, path).duplicates == 2
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_rows_of_every_kind_of_table(shape: str, tmp_path: Path, warehouse: Warehouse) -> None:
     path = database(tmp_path / "x.db", *SHAPES[shape])

@@ -162,7 +162,7 @@ class Ingestor:
         """As `file`; `reading` and `judge` have learnt what the file is like when this returns, or raises."""
         name = shown_name(Path(reading.file.path.name))
         report = self._ingest(name, reading.batches(), judge, Identities())
-        judge.require_fit(shown_name(reading.file.path))
+        judge.require_fit(shown_name(reading.file.path), has_thumbs="thumbs_up" in reading.columns.used)
         return report
 
     def retry_quarantine(self) -> IngestionReport:

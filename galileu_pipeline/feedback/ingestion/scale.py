@@ -114,16 +114,16 @@ class ScaleJudge:
         self._thumbs.see(rows["given_thumb"], THUMBS)
         return rows
 
-    def require_fit(self, source: str) -> None:
-        """Once all rows were seen.
+    def require_fit(self, source: str, *, has_thumbs: bool = False) -> None:
+        """Once all rows were seen. With `has_thumbs` they have a field for thumbs of their own.
 
         Raises:
             InputError: the ratings are on another scale; proposes the likely one.
         """
-        if fault := self._fault():
+        if fault := self._fault(has_thumbs):
             raise InputError(f"{source}: {fault} Nothing of it was imported.")
 
-    def _fault(self) -> str | None:
+    def _fault(self, has_thumbs: bool) -> str | None:
         seen = self._ratings
         for name, census in (("rating", seen if self.scale.thumbs else None), ("thumbs_up", self._thumbs)):
             if census and {0.0, -1.0} <= census.values and census.values <= {-1.0, 0.0, 1.0}:
@@ -146,7 +146,7 @@ class ScaleJudge:
                 f"{self._outside_words()} not from 1 to 5; {self._value_words()}. What they mean must be said: "
                 f"{self._proposal()}. If the others are from 1 to 5, and these are slips, say --scale 1-5."
             )
-        if seen.numbers >= _MANY and seen.values == {1.0}:
+        if seen.numbers >= _MANY and seen.values == {1.0} and not (has_thumbs and self._nobody_up()):
             return (
                 f"all {seen.numbers:,} ratings are 1: thumbs up, or the worst of five stars? Say --scale thumbs or "
                 "--scale 1-5."
@@ -155,6 +155,10 @@ class ScaleJudge:
         if thumbs > seen.numbers and thumbs > 1:
             return f"the ratings are words such as {next(iter(seen.words))!r}; likely --scale thumbs."
         return None
+
+    def _nobody_up(self) -> bool:
+        up = (word for word in self._thumbs.words if word.strip().lower() in UP_WORDS)
+        return 1.0 not in self._thumbs.values and next(up, None) is None
 
     def _outside_words(self) -> str:
         return f"{self._ratings.outside:,} of {self._ratings.numbers:,} ratings are"

@@ -24,6 +24,10 @@ from galileu_pipeline.files import staged
 _JSON_STARTS = tuple('{["+-.0123456789tfniTFNI')
 
 
+MIDDLE_RATING = 3
+"""Of 1 to 5: above it an answer was found good, below it bad."""
+
+
 class ExportSettings(BaseModel):
     """What goes into an export, and how."""
 
@@ -42,7 +46,8 @@ def export(connection: duckdb.DuckDBPyConnection, path: Path, settings: ExportSe
 
     training: {prompt, completion, score, votes}, answers with a mean rating of at least `min_rating`; for SFT.
     pairs: {prompt, chosen, rejected, margin, origin, split}; for DPO and reward models.
-    kto: {prompt, completion, label}, those of `training`, and as false those as far from the other end of the scale.
+    kto: {prompt, completion, label}, those of `training`, and as false those as far from the other end of the scale
+    or farther. `min_rating` is 3 or more, since below it the two would overlap.
     feedback: every accepted row, under the names by which it can be imported again, equal in every field.
     With `conversational`, the texts of the first three are TRL's lists of messages, after the system prompt. With
     another `layout` than TRL's, they are as that trainer's documentation has them, the system prompt included.
@@ -82,6 +87,11 @@ def _require_compatible(settings: ExportSettings, ending: str) -> None:
         )
     if settings.layout != Layout.TRL and settings.kind == "feedback":
         raise InputError("Feedback is exported as it is imported, for no trainer; leave out --format.")
+    if settings.kind == "kto" and settings.min_rating < MIDDLE_RATING:
+        raise InputError(
+            f"An answer rated {settings.min_rating:g} of 5 is no good one to learn from; for kto, --min-rating takes "
+            f"{MIDDLE_RATING} to 5."
+        )
     if settings.layout == Layout.OPENAI and (settings.kind != "pairs" or ending != ".jsonl"):
         raise InputError("OpenAI's preference format is for pairs, in a file that ends in .jsonl.")
 

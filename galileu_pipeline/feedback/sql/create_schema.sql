@@ -132,6 +132,19 @@ SELECT
 FROM feedback_comparisons
 WHERE verdict IN ('left', 'right');
 
+-- Ties and "both bad" of people who also preferred one of the two answers: the later of the two is what they mean.
+CREATE VIEW IF NOT EXISTS withdrawals AS
+SELECT
+    feedback_id, position, ingestion, occurred_at, session_id, user_id, query_key, response_left_digest,
+    response_right_digest
+FROM feedback_comparisons
+SEMI JOIN preferences ON feedback_comparisons.query_key = preferences.query_key
+    AND coalesce(feedback_comparisons.user_id, feedback_comparisons.session_id)
+        = coalesce(preferences.user_id, preferences.session_id)
+    AND least(response_left_digest, response_right_digest) = least(chosen_digest, rejected_digest)
+    AND greatest(response_left_digest, response_right_digest) = greatest(chosen_digest, rejected_digest)
+WHERE verdict IN ('tie', 'both_bad');
+
 -- Rows that did not pass, whole where they can be, with the reason. Nothing is thrown away.
 CREATE TABLE IF NOT EXISTS feedback_quarantine (
     row_digest     VARCHAR NOT NULL,    -- keyed; behind it, from the second equal row of a source on, its number

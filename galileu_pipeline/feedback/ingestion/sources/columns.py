@@ -61,6 +61,7 @@ class ColumnUse:
     unused: dict[str, str | None] = field(default_factory=dict)
     _seen: dict[str, None] = field(default_factory=dict)
     _inner_found: set[str] = field(default_factory=set)
+    _read: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.mapping) - set(FIELD_NAMES)):
@@ -76,6 +77,16 @@ class ColumnUse:
         if new:
             self._seen |= dict.fromkeys(new)
             self._resolve()
+
+    def see_table(self, table: "ColumnUse", read: Iterable[str]) -> None:
+        """Take note of one of the file's tables and of the columns `read` of it.
+
+        Another one may call a field otherwise.
+        """
+        self._seen |= table._seen
+        self.used = table.used | self.used
+        self._read |= set(read)
+        self.unused = {name: likely for name, likely in (self.unused | table.unused).items() if name not in self._read}
 
     def see_inner(self, target: str, rows: int) -> None:
         """Take note of how many rows have the place within a column that `inner_paths` gave for a field."""

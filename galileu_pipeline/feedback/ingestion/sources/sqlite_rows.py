@@ -40,11 +40,6 @@ class SqliteFeedback:
                 f"{shown_name(path)} has neither a table `feedback` nor `preference_pairs`; is it the chatbot's file?"
             )
         self._columns = {table.name: self._columns_of(table, found[table.name]) for table in TABLES}
-        for there in found.values():
-            self._use.see(there)
-        # One table may call a field otherwise than the other.
-        read = {column for of_table in self._columns.values() for column in of_table.values()}
-        self._use.unused = {name: likely for name, likely in self._use.unused.items() if quoted(name) not in read}
 
     def batches(self, table: SourceTable) -> Iterator[RowBatch]:
         """The rows of `table` by rowid; none if there is no such table.
@@ -148,6 +143,7 @@ class SqliteFeedback:
         use = ColumnUse(self._use.mapping)
         use.see(found)
         there = {name: use.used[name] for name in table.columns if name in use.used}
+        self._use.see_table(use, there.values())
         missing = [self._use.mapping.get(name, name) for name in table.required if name not in there]
         if found and missing:
             raise InputError(

@@ -108,16 +108,15 @@ SELECT
                 || ', not left, right, tie or both_bad']
     END AS fault,
     given_id,
-    -- What tells a row without an id from others, but for who gave it (identity.py). Keyed: a masked number cannot be
-    -- guessed from it.
+    -- What tells a row without an id from others, but for who gave it (identity.py): what was said, and of what. Metadata
+    -- and documents may differ from one export to the next. Keyed: a masked number cannot be guessed from it.
     CASE WHEN given_id IS NULL OR NOT regexp_matches(given_id, '[0-9]') THEN
         sha256(
             getvariable('identity_secret') || to_json(
                 [kind, query, response, comment, chosen, rejected, response_left, response_right, reason,
                     coalesce(verdict, given_verdict), coalesce(occurred_at::VARCHAR, given_time),
                     coalesce(rating::VARCHAR, CASE WHEN NOT getvariable('thumbs') THEN given_rating END),
-                    coalesce(thumbs_up::VARCHAR, spelt_thumb), given_documents,
-                    given_metadata]
+                    coalesce(thumbs_up::VARCHAR, spelt_thumb)]
             )::VARCHAR
         )
     END AS content,

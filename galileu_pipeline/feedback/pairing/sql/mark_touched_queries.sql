@@ -5,6 +5,8 @@ SELECT query_key FROM feedback WHERE ingestion > getvariable('after')
 UNION
 SELECT query_key FROM preferences WHERE ingestion > getvariable('after')
 UNION
+SELECT query_key FROM feedback_comparisons WHERE ingestion > getvariable('after')
+UNION
 SELECT query_key FROM feedback_history WHERE ended_in > getvariable('after')
 UNION
 SELECT query_key FROM set_aside;

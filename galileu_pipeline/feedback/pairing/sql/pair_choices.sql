@@ -1,5 +1,5 @@
--- Side-by-side choices on touched questions, settled by majority; an even vote is no pair. A rater's last choice between
--- the same two answers replaces the earlier ones.
+-- Side-by-side choices on touched questions, settled by majority; an even vote is no pair. A rater's last decision
+-- between the same two answers replaces the earlier ones; one for neither takes the choice back.
 CREATE OR REPLACE TEMP TABLE chosen_pairs AS
 WITH choices AS (
     SELECT
@@ -15,6 +15,19 @@ WITH choices AS (
     FROM preferences
     SEMI JOIN touched USING (query_key)
     ANTI JOIN set_aside USING (feedback_id)
+    UNION ALL
+    SELECT
+        feedback_id,
+        query_key,
+        least(response_left_digest, response_right_digest),
+        greatest(response_left_digest, response_right_digest),
+        NULL,
+        coalesce(user_id, session_id),
+        occurred_at,
+        ingestion,
+        position
+    FROM withdrawals
+    SEMI JOIN touched USING (query_key)
 ),
 last_choices AS (
     FROM choices
@@ -34,6 +47,7 @@ tallies AS (
         coalesce(list(feedback_id ORDER BY feedback_id) FILTER (for_one), [])     AS ids_for_one,
         coalesce(list(feedback_id ORDER BY feedback_id) FILTER (NOT for_one), []) AS ids_for_other
     FROM last_choices
+    WHERE for_one IS NOT NULL
     GROUP BY query_key, one, other
     HAVING 2 * votes_for_one <> votes
 )

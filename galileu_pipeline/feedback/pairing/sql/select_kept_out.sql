@@ -52,20 +52,33 @@ without AS (
     JOIN tallies USING (query_key, response_digest)
     JOIN beside USING (query_key, response_digest)
 ),
+decisions AS (
+    SELECT
+        feedback_id, query_key, coalesce(user_id, session_id) AS person, occurred_at, ingestion, position,
+        least(chosen_digest, rejected_digest)                 AS one,
+        greatest(chosen_digest, rejected_digest)              AS other,
+        chosen_digest = least(chosen_digest, rejected_digest) AS for_one
+    FROM preferences
+    ANTI JOIN set_aside USING (feedback_id)
+    UNION ALL
+    SELECT
+        feedback_id, query_key, coalesce(user_id, session_id), occurred_at, ingestion, position,
+        least(response_left_digest, response_right_digest),
+        greatest(response_left_digest, response_right_digest),
+        NULL  -- for neither
+    FROM withdrawals
+),
 choices AS (
     SELECT
         feedback_id,
         query_key,
-        coalesce(user_id, session_id)                         AS person,
-        least(chosen_digest, rejected_digest)                 AS one,
-        greatest(chosen_digest, rejected_digest)              AS other,
-        chosen_digest = least(chosen_digest, rejected_digest) AS for_one,
-        lead(for_one) OVER latest_first                       AS earlier_for_one,
-        row_number() OVER latest_first                        AS place
-    FROM preferences
-    ANTI JOIN set_aside USING (feedback_id)
+        person,
+        for_one,
+        lead(for_one) OVER latest_first AS earlier_for_one,
+        row_number() OVER latest_first  AS place
+    FROM decisions
     WINDOW latest_first AS (
-        PARTITION BY coalesce(user_id, session_id, 'row ' || feedback_id), query_key, one, other
+        PARTITION BY coalesce(person, 'row ' || feedback_id), query_key, one, other
         ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
     )
 )

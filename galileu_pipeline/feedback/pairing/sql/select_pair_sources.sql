@@ -4,6 +4,8 @@ WITH given AS (
     SELECT query_key, feedback_id, coalesce(user_id, session_id) AS person FROM feedback
     UNION ALL
     SELECT query_key, feedback_id, coalesce(user_id, session_id) FROM preferences
+    UNION ALL
+    SELECT query_key, feedback_id, coalesce(user_id, session_id) FROM withdrawals
 ),
 named AS (
     SELECT pair_id, query_key, feedback_id, role
