@@ -139,7 +139,7 @@ class PPOTrainer(WholeCheckpoints):
         )
         if isinstance(reward_model, nn.Module):
             move(reward_model, args.device)
-            scored = (freeze(reward_model), reward_tokenizer, args.per_device_rollout_batch_size)
+            scored = (freeze(reward_model), reward_tokenizer, args.per_device_scoring_batch_size)
             reward_model = (
                 TextClassifierReward(*scored, self._sampler.end_ids) if text_only else ClassifierReward(*scored)
             )
@@ -150,7 +150,7 @@ class PPOTrainer(WholeCheckpoints):
             self._sampler,
             processing_class,
             temperature=args.temperature,
-            batch_size=args.per_device_rollout_batch_size,
+            batch_size=args.per_device_scoring_batch_size,
             autocast=self.accelerator.autocast,
         )
         self.kl_controller = KlController(args.kl_coef, args.kl_target, args.kl_horizon)
