@@ -211,7 +211,7 @@ class PpoSettings(TrainerSettings):
 class Resources(Settings):
     """What a stage needs of a machine, and how it uses it."""
 
-    gpus: int = Field(0, ge=0)
+    gpus: int = Field(0, ge=0, le=1, description="a stage is one process, which computes on one GPU or none")
     min_vram_gb: float = Field(0.0, ge=0, description="memory of each GPU, GiB")
     cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
     memory_gb: float = Field(4.0, gt=0, description="main memory, GiB")
