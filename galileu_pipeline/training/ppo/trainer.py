@@ -30,7 +30,7 @@ from galileu_pipeline.training.ppo.experience import Experience, Explorer, Sampl
 from galileu_pipeline.training.ppo.learning import RewardShaper, figures_of, rollout_of
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
-from galileu_pipeline.training.ppo.processes import Processes
+from galileu_pipeline.training.ppo.processes import PooledFigures
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
 from galileu_pipeline.training.ppo.rewards import (
     ClassifierReward,
@@ -124,7 +124,7 @@ class PPOTrainer(WholeCheckpoints):
         self._tokenizer = processing_class
         self._folder = Path(str(args.output_dir))
         self._answer_log = AnswerLog(self._folder)
-        self._processes = Processes(self.accelerator)
+        self._processes = PooledFigures(self.accelerator)
         reward_tokenizer = reward_processing_class or processing_class
         text_only = isinstance(reward_model, nn.Module) and not same_tokens(reward_tokenizer, processing_class)
         self._sampler = Sampler(
