@@ -138,6 +138,7 @@ def our_trainer(job: dict[str, Any], tokenizer: Any, output: str, *, shared_valu
         per_device_train_batch_size=job["micro_batch"],
         gradient_accumulation_steps=job["answers"] // job["micro_batch"],
         per_device_rollout_batch_size=job["rollout_batch"],
+        per_device_scoring_batch_size=job["rollout_batch"],
         max_steps=job["rollouts"] * job["num_ppo_epochs"],
         logging_steps=job["num_ppo_epochs"],
         max_completion_length=job["new_tokens"],

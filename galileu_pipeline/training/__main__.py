@@ -5,11 +5,13 @@ Pipes; alone it prints to stderr.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import get_args
 
 from galileu_pipeline.process import Report, hush, serve
+from galileu_pipeline.training.devices import limit_devices
 from galileu_pipeline.training.settings import StageName, StageResult, StageSpec
 
 
@@ -26,6 +28,7 @@ def main() -> int:
 
 def run(spec: StageSpec, report: Report) -> StageResult:
     """Run the stage of `spec`; see the module of that name."""
+    limit_devices(os.environ, spec.resources.gpus)
     hush()
     # Imported here: a wrong command line is answered at once, without waiting for PyTorch.
     from galileu_pipeline.training import base, runner

@@ -42,7 +42,7 @@ def until_done(
             batch = smaller(batch)
             report(
                 f"{spec.stage}: out of memory; going on with {batch.size} examples at once, "
-                f"{batch.accumulation} times a step"
+                f"{batch.accumulation} times a step{_of_rollouts(batch)}"
             )
             _write(spec.checkpoints, _read(spec.checkpoints).model_copy(update={"micro_batch": batch}))
             release()
@@ -50,6 +50,12 @@ def until_done(
         if batch != asked:
             environment["micro_batch"] = batch.model_dump()
         return result.model_copy(update={"environment": environment})
+
+
+def _of_rollouts(batch: MicroBatch) -> str:
+    if batch.rollout_size is None:
+        return ""
+    return f"; {batch.rollout_size} answers sampled and {batch.scoring_size} scored at once"
 
 
 def count_resume(folder: Path) -> None:
@@ -69,12 +75,7 @@ def _within_memory(spec: StageSpec, attempt: Callable[[StageSpec], StageResult])
 
 
 def _with(spec: StageSpec, batch: MicroBatch) -> StageSpec:
-    changed = {
-        "batch_size": batch.size,
-        "gradient_accumulation_steps": batch.accumulation,
-        "eval_batch_size": batch.eval_size,
-    }
-    return spec.model_copy(update={"settings": {**spec.settings, **changed}})
+    return spec.model_copy(update={"settings": {**spec.settings, **batch.settings()}})
 
 
 def _read(folder: Path) -> Attempts:

@@ -19,9 +19,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from galileu_pipeline.files import replace_file, sync
 from galileu_pipeline.lineage.digests import code_digest, folder_digests
+from galileu_pipeline.training.processes import Processes
 
 KEPT = 2  # the last one, and the one before it in case that the disk spoils the last
-_SEAL, _SUMS = "complete", "sums.json"
+_SEAL = "complete"
 _DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")  # packages that decide what comes next
 
 
@@ -89,26 +90,44 @@ class WholeCheckpoints(Trainer):
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._aside) if self._aside else super()._get_output_dir(trial)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As transformers does it; within a checkpoint, a failure is one of all processes, who wait for each other."""
+        if self._aside is None:
+            super().save_model(output_dir, _internal_call)
+        else:
+            save = super().save_model
+            Processes(self.accelerator).together(lambda: save(output_dir, _internal_call))
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         home, name = Path(self._get_output_dir(trial)), f"checkpoint-{self.state.global_step}"
         aside = home / f".{name}.partial"
-        if self.args.should_save:
-            shutil.rmtree(aside, ignore_errors=True)
-        _wait_for_all()
+        save = super()._save_checkpoint
+
+        def clear() -> None:
+            if self.args.should_save:
+                shutil.rmtree(aside, ignore_errors=True)
+
+        def write() -> None:  # every process has files of its own
+            save(model, trial)
+            self.add_to_checkpoint(aside / name)
+            sums = aside / name / _sums_name(self.args.process_index)
+            sums.write_text(json.dumps(self.sums()), encoding="utf-8")
+
+        def publish() -> None:
+            if self.args.should_save:
+                seal(aside / name)
+                _publish(aside / name, home / name)
+                aside.rmdir()
+                _rotate(home, self.args.save_total_limit)
+
+        processes = Processes(self.accelerator)
+        processes.together(clear)
         self._aside = aside
         try:
-            super()._save_checkpoint(model, trial)
+            processes.together(write)
         finally:
             self._aside = None
-        self.add_to_checkpoint(aside / name)
-        _wait_for_all()  # every process writes files of its own
-        if self.args.should_save:
-            (aside / name / _SUMS).write_text(json.dumps(self.sums()), encoding="utf-8")
-            seal(aside / name)
-            _publish(aside / name, home / name)
-            aside.rmdir()
-            _rotate(home, self.args.save_total_limit)
-        _wait_for_all()
+        processes.together(publish)
 
 
 class _RestoreSums(TrainerCallback):
@@ -116,7 +135,8 @@ class _RestoreSums(TrainerCallback):
 
     def __init__(self, trainer: WholeCheckpoints, checkpoint: str | bool | None) -> None:
         self._trainer = trainer
-        self._file = Path(checkpoint) / _SUMS if isinstance(checkpoint, str) else None
+        name = _sums_name(trainer.args.process_index)
+        self._file = Path(checkpoint) / name if isinstance(checkpoint, str) else None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -220,9 +240,9 @@ def _rotate(home: Path, limit: int | None) -> None:
             discard(old)
 
 
-def _wait_for_all() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
+def _sums_name(process: int) -> str:
+    """Each process sums up its own losses; what the curves show is the mean of them."""
+    return f"sums_{process}.json"
 
 
 def _fill(target: dict[str, Any], values: dict[str, Any]) -> None:

@@ -29,22 +29,21 @@ def is_out_of_memory(error: BaseException) -> bool:
 def smaller(batch: MicroBatch) -> MicroBatch:
     """Half the micro-batch, or a little less, so that a whole number of them is the same number of examples a step.
 
+    What is evaluated, sampled or scored at once is halved too: an error does not say which of them was too much.
+
     Raises:
         OutOfMemoryError: a single example is too much.
     """
-    if batch.size == 1 and batch.eval_size == 1:
+    others = {name: getattr(batch, name) for name in ("eval_size", "rollout_size", "scoring_size")}
+    if batch.size == 1 and all(size in (1, None) for size in others.values()):
         raise OutOfMemoryError(
             "The memory does not even hold one example. Lower max_length, set gradient_checkpointing: true, use "
-            "precision bf16 or quantization nf4, lower rollout_batch_size (PPO), or take a smaller base model."
+            "precision bf16 or quantization nf4, set merge_for_rollouts: false (PPO), or take a smaller base model."
         )
     effective = batch.size * batch.accumulation
     size = next(number for number in range(max(batch.size // 2, 1), 0, -1) if effective % number == 0)
-    return MicroBatch(
-        size=size,
-        accumulation=effective // size,
-        eval_size=max(batch.eval_size // 2, 1),
-        devices=batch.devices,
-    )
+    halves = {name: max(number // 2, 1) for name, number in others.items() if number is not None}
+    return batch.model_copy(update={"size": size, "accumulation": effective // size, **halves})
 
 
 def release() -> None:

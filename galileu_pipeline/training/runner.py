@@ -32,7 +32,7 @@ from galileu_pipeline.training.checkpoints import KEPT, last_checkpoint
 from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
-from galileu_pipeline.training.settings import MicroBatch, StageResult, StageSpec, TrainerSettings
+from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
 from galileu_pipeline.training.stopping import StopRequest
 
 LOG_NAME = "training_log.jsonl"
@@ -120,12 +120,7 @@ def train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report) -> St
         StoppedError: a signal came; what was learnt is saved.
     """
     settings = recipe_type.settings_type.model_validate(spec.settings)
-    asked = MicroBatch(
-        size=settings.batch_size,
-        accumulation=settings.gradient_accumulation_steps,
-        eval_size=settings.eval_batch_size,
-        devices=device_names(),
-    )
+    asked = settings.micro_batch(device_names())
     stop = StopRequest(spec.stage)
     with stop.listening():
         return until_done(spec, asked, lambda spec: _train(recipe_type, spec, report, stop), report)

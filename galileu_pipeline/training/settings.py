@@ -71,6 +71,27 @@ class LoraSettings(Settings):
     )
 
 
+class MicroBatch(Settings):
+    """How the examples of a step are split, where the settings asked for more than the memory holds."""
+
+    size: int = Field(ge=1, description="examples a device and forward pass")
+    accumulation: int = Field(ge=1, description="forward passes an optimizer step")
+    eval_size: int = Field(ge=1, description="examples a device and forward pass in evaluation")
+    rollout_size: int | None = Field(None, ge=1, description="answers sampled at once; PPO's alone")
+    scoring_size: int | None = Field(None, ge=1, description="answers scored in one forward pass; PPO's alone")
+    devices: list[str] = Field(description="the accelerators whose memory that is")
+
+    def settings(self) -> dict[str, int]:
+        """The stage's settings that say so."""
+        of_rollouts = {"rollout_batch_size": self.rollout_size, "scoring_batch_size": self.scoring_size}
+        return {
+            "batch_size": self.size,
+            "gradient_accumulation_steps": self.accumulation,
+            "eval_batch_size": self.eval_size,
+            **{name: size for name, size in of_rollouts.items() if size is not None},
+        }
+
+
 class TrainerSettings(Settings):
     """What all training stages have in common."""
 
@@ -95,6 +116,15 @@ class TrainerSettings(Settings):
     )
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
     save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
+
+    def micro_batch(self, devices: list[str]) -> MicroBatch:
+        """How these settings split a step's examples, on these accelerators."""
+        return MicroBatch(
+            size=self.batch_size,
+            accumulation=self.gradient_accumulation_steps,
+            eval_size=self.eval_batch_size,
+            devices=devices,
+        )
 
 
 class SftSettings(TrainerSettings):
@@ -129,7 +159,10 @@ class PpoSettings(TrainerSettings):
     eval_steps: int = Field(10, ge=1, description="iterations between two evaluations during training")
     save_steps: int = Field(10, ge=1, description="iterations between two checkpoints; a killed run goes on there")
     max_new_tokens: int = Field(128, ge=1, description="tokens of an answer; the prompt has the rest of max_length")
-    rollout_batch_size: int = Field(32, ge=1, description="answers sampled at once, and scored in one forward pass")
+    rollout_batch_size: int = Field(32, ge=1, description="answers sampled at once")
+    scoring_batch_size: int = Field(
+        32, ge=1, description="sampled answers that reward model, reference and value model read in one forward pass"
+    )
     merge_for_rollouts: bool = Field(
         True, description="sample from a copy with the adapter merged: faster, one more base in memory; never of nf4"
     )
@@ -170,11 +203,15 @@ class PpoSettings(TrainerSettings):
             raise ValueError("an adaptive kl_coef must start above 0")
         return self
 
+    def micro_batch(self, devices: list[str]) -> MicroBatch:
+        sizes = {"rollout_size": self.rollout_batch_size, "scoring_size": self.scoring_batch_size}
+        return super().micro_batch(devices).model_copy(update=sizes)
+
 
 class Resources(Settings):
     """What a stage needs of a machine, and how it uses it."""
 
-    gpus: int = Field(0, ge=0)
+    gpus: int = Field(0, ge=0, le=1, description="a stage is one process, which computes on one GPU or none")
     min_vram_gb: float = Field(0.0, ge=0, description="memory of each GPU, GiB")
     cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
     memory_gb: float = Field(4.0, gt=0, description="main memory, GiB")
@@ -207,15 +244,6 @@ class SampleSettings(Settings):
 
     prompts: int = Field(4, ge=0, description="held-out questions")
     max_new_tokens: int = Field(64, ge=1)
-
-
-class MicroBatch(Settings):
-    """How the examples of a step are split, where the settings asked for more than the memory holds."""
-
-    size: int = Field(ge=1, description="examples a device and forward pass")
-    accumulation: int = Field(ge=1, description="forward passes an optimizer step")
-    eval_size: int = Field(ge=1, description="examples a device and forward pass in evaluation")
-    devices: list[str] = Field(description="the accelerators whose memory that is")
 
 
 class StageSpec(Settings):

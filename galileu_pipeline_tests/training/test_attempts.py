@@ -42,6 +42,15 @@ def test_below_one_there_is_an_error() -> None:
         smaller(batch(1, 16, eval_size=1))
 
 
+def test_what_is_sampled_and_scored_at_once_is_halved_too_down_to_one() -> None:
+    start = batch(1, 16, eval_size=1).model_copy(update={"rollout_size": 8, "scoring_size": 3})
+    halved = smaller(start)
+    assert (halved.rollout_size, halved.scoring_size) == (4, 1)
+    assert (halved.size, halved.accumulation, halved.eval_size) == (1, 16, 1)
+    with pytest.raises(OutOfMemoryError):
+        smaller(smaller(smaller(halved)))
+
+
 @pytest.mark.parametrize(
     ("error", "is_one"),
     [

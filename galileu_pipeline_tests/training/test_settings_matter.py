@@ -91,6 +91,7 @@ WAYS = {
     "eval_batch_size",
     "save_steps",
     "rollout_batch_size",
+    "scoring_batch_size",
     "merge_for_rollouts",
     "patience_s",
 }

@@ -21,7 +21,9 @@ from galileu_pipeline.training.checkpoints import last_checkpoint
 from galileu_pipeline.training.dpo import DpoRecipe
 from galileu_pipeline.training.encoding import encode_answer
 from galileu_pipeline.training.generation import generate
+from galileu_pipeline.training.ppo.experience import Explorer
 from galileu_pipeline.training.ppo.recipe import PpoRecipe
+from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.ppo.trainer import PPOTrainer
 from galileu_pipeline.training.progress import ProgressCallback
 from galileu_pipeline.training.reward import RewardRecipe
@@ -352,6 +354,43 @@ def test_out_of_memory_goes_on_with_smaller_micro_batches(
     ours = load_file(tmp_path / "halved" / "adapter_model.safetensors")
     for name, weights in load_file(tmp_path / "whole" / "adapter_model.safetensors").items():
         assert torch.allclose(weights, ours[name], rtol=1e-2, atol=2e-3), name
+
+
+@pytest.mark.parametrize(
+    ("part", "sizes"), [("sampling", {"rollout_batch_size": 12}), ("scoring", {"scoring_batch_size": 12})]
+)
+def test_out_of_memory_in_a_rollout_goes_on_with_fewer_answers_at_once(
+    tiny_base: Path,
+    dataset: Path,
+    sft: tuple[Path, StageResult],
+    reward: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    sizes: dict[str, int],
+) -> None:
+    """Where the micro-batch is as small as can be; the others are, so that one of them alone is too much."""
+    original: Any = Sampler._sample if part == "sampling" else Explorer.by_batch
+    tried: list[int] = []
+
+    def limited(self: Any, *arguments: Any) -> Any:
+        tried.append(len(arguments[1]) if part == "sampling" else self._batch_size)
+        if tried[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Sampler if part == "sampling" else Explorer, original.__name__, limited)
+    result = run(
+        *(PpoRecipe, tiny_base, dataset / "pairs", tmp_path / "out", sft[0]),
+        reward=reward,
+        **{**PPO, "epochs": 1, "batch_size": 1, "gradient_accumulation_steps": 15, "eval_batch_size": 1},
+        **{"rollout_batch_size": 1, "scoring_batch_size": 1, **sizes},
+    )
+    used: Any = result.environment["micro_batch"]
+    assert (used["size"], used["accumulation"], used["eval_size"]) == (1, 15, 1)
+    assert used["rollout_size" if part == "sampling" else "scoring_size"] == 3
+    assert result.metrics["steps"] == 4
+    assert {6, 3} <= set(tried)
 
 
 def test_one_example_too_many_is_an_error_that_says_what_would_help(

@@ -31,8 +31,10 @@ class PPOConfig(TrainingArguments):
     max_prompt_length: int = field(default=512, metadata={"help": "tokens; longer prompts are left out and counted"})
     max_completion_length: int = field(default=128, metadata={"help": "tokens an answer has at most"})
     temperature: float = field(default=1.0, metadata={"help": "of sampling, and of every log-probability"})
-    per_device_rollout_batch_size: int = field(
-        default=32, metadata={"help": "answers sampled at once, and scored in one forward pass"}
+    per_device_rollout_batch_size: int = field(default=32, metadata={"help": "answers sampled at once"})
+    per_device_scoring_batch_size: int = field(
+        default=32,
+        metadata={"help": "answers that reward model, reference and value model read in one forward pass"},
     )
     merge_for_rollouts: bool = field(
         default=True,
@@ -110,10 +112,11 @@ class PPOConfig(TrainingArguments):
                 )
             self.metric_for_best_model = self.metric_for_best_model or "reward"  # of transformers: loss
         super().__post_init__()
-        positive = ("max_prompt_length", "max_completion_length", "temperature", "per_device_rollout_batch_size")
+        positive = ("max_prompt_length", "max_completion_length", "temperature")
+        sizes = ("per_device_rollout_batch_size", "per_device_scoring_batch_size")
         counts = ("num_ppo_epochs", "num_minibatches", "kl_horizon", "clip_range", "value_clip_range")
         optional = ("reward_clip", "kl_target", "target_kl", "max_kl", "value_learning_rate")
-        given = {name: getattr(self, name) for name in (*positive, *counts, *optional)}
+        given = {name: getattr(self, name) for name in (*positive, *sizes, *counts, *optional)}
         if wrong := [f"{name}={value}" for name, value in given.items() if value is not None and value <= 0]:
             raise ValueError(f"PPOConfig: must be above 0: {', '.join(wrong)}")
         if wrong := [name for name in ("gamma", "lam") if not 0 <= getattr(self, name) <= 1]:

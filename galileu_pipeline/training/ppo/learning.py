@@ -9,14 +9,14 @@ from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import Experience
 from galileu_pipeline.training.ppo.objective import Moments
-from galileu_pipeline.training.ppo.processes import Processes
+from galileu_pipeline.training.ppo.processes import PooledFigures
 from galileu_pipeline.training.ppo.rollout import Rollout
 
 
 class RewardShaper:
     """Rewards as the update sees them. It remembers those of all rollouts so far: their `moments`."""
 
-    def __init__(self, args: PPOConfig, processes: Processes) -> None:
+    def __init__(self, args: PPOConfig, processes: PooledFigures) -> None:
         self.moments = Moments()
         self._args = args
         self._processes = processes
@@ -40,7 +40,7 @@ def rollout_of(
     *,
     kl_coef: float,
     args: PPOConfig,
-    processes: Processes,
+    processes: PooledFigures,
 ) -> Rollout:
     """Advantages and returns of answers with these shaped rewards, and the order in which the passes take them."""
     answers = sampled.answers
@@ -68,7 +68,7 @@ def rollout_of(
     )
 
 
-def figures_of(sampled: Experience, rollout: Rollout, processes: Processes) -> dict[str, float]:
+def figures_of(sampled: Experience, rollout: Rollout, processes: PooledFigures) -> dict[str, float]:
     """Means over the answers of all processes."""
     mask_NT = sampled.answers.mask_NT
     k3_NT = objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k3")

@@ -66,6 +66,7 @@ class PpoRecipe(Recipe[PpoSettings]):
             max_prompt_length=settings.max_length - settings.max_new_tokens,
             max_completion_length=settings.max_new_tokens,
             per_device_rollout_batch_size=settings.rollout_batch_size,
+            per_device_scoring_batch_size=settings.scoring_batch_size,
             num_ppo_epochs=settings.ppo_epochs,
             num_minibatches=settings.minibatches,
             **settings.model_dump(

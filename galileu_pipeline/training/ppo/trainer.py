@@ -30,7 +30,7 @@ from galileu_pipeline.training.ppo.experience import Experience, Explorer, Sampl
 from galileu_pipeline.training.ppo.learning import RewardShaper, figures_of, rollout_of
 from galileu_pipeline.training.ppo.networks import ActorCritic, ValueModel, disable_dropout
 from galileu_pipeline.training.ppo.objective import KlController, Moments
-from galileu_pipeline.training.ppo.processes import Processes
+from galileu_pipeline.training.ppo.processes import PooledFigures
 from galileu_pipeline.training.ppo.prompts import IDS_COLUMN, PROMPT_COLUMN, RolloutSampler, tokenize_prompts
 from galileu_pipeline.training.ppo.rewards import (
     ClassifierReward,
@@ -124,7 +124,7 @@ class PPOTrainer(WholeCheckpoints):
         self._tokenizer = processing_class
         self._folder = Path(str(args.output_dir))
         self._answer_log = AnswerLog(self._folder)
-        self._processes = Processes(self.accelerator)
+        self._processes = PooledFigures(self.accelerator)
         reward_tokenizer = reward_processing_class or processing_class
         text_only = isinstance(reward_model, nn.Module) and not same_tokens(reward_tokenizer, processing_class)
         self._sampler = Sampler(
@@ -139,7 +139,7 @@ class PPOTrainer(WholeCheckpoints):
         )
         if isinstance(reward_model, nn.Module):
             move(reward_model, args.device)
-            scored = (freeze(reward_model), reward_tokenizer, args.per_device_rollout_batch_size)
+            scored = (freeze(reward_model), reward_tokenizer, args.per_device_scoring_batch_size)
             reward_model = (
                 TextClassifierReward(*scored, self._sampler.end_ids) if text_only else ClassifierReward(*scored)
             )
@@ -150,7 +150,7 @@ class PPOTrainer(WholeCheckpoints):
             self._sampler,
             processing_class,
             temperature=args.temperature,
-            batch_size=args.per_device_rollout_batch_size,
+            batch_size=args.per_device_scoring_batch_size,
             autocast=self.accelerator.autocast,
         )
         self.kl_controller = KlController(args.kl_coef, args.kl_target, args.kl_horizon)

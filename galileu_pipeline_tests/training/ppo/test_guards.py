@@ -13,10 +13,10 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2Model, LlamaConfig, LlamaModel, PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import ArgumentError, DivergedError, StageError
+from galileu_pipeline.training import processes as processes_module
 from galileu_pipeline.training.ppo import PPOConfig
-from galileu_pipeline.training.ppo import processes as processes_module
 from galileu_pipeline.training.ppo.networks import disable_dropout
-from galileu_pipeline.training.ppo.processes import Processes
+from galileu_pipeline.training.processes import Processes
 from galileu_pipeline_tests.training.ppo.conftest import make_policy, make_trainer, prompts, share_with_an_a
 
 SHORT: dict[str, Any] = {"per_device_train_batch_size": 4, "max_completion_length": 4, "max_steps": 4}
