@@ -10,13 +10,14 @@ from galileu_pipeline.errors import GalileuError, StorageError
 
 _FULL = "Make room (`galileu prune --keep 3` removes old models) and run it again"
 _CLOSED = "Make the data folder (GALILEU_DATA_DIR) writable for this user and run it again"
+_FORBIDDEN = "Let this user read and write there and run it again"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
     errno.EFBIG: "Raise the limit on the size of files (`ulimit -f`) and run it again",
     errno.EROFS: _CLOSED,
-    errno.EACCES: _CLOSED,
-    errno.EPERM: _CLOSED,
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
     errno.EIO: "Look at the disk (`dmesg` says what is wrong with it) and run it again",
 }
 _RUST = re.compile(r"\(os error (\d+)\)")  # safetensors, tokenizers
@@ -52,12 +53,18 @@ def _explain(error: BaseException) -> StorageError | None:
 
 
 def _number(error: BaseException) -> int | None:
-    """The operating system's number of the fault, looked for in the error and what it came from."""
+    """The operating system's number of the fault, looked for in the error and what it came from.
+
+    What is merely forbidden is looked for in the error itself and its causes alone: libraries try forbidden places on
+    their way, such as caches, and what else goes wrong afterwards has nothing to do with those.
+    """
     seen: BaseException | None = error
+    caused = True
     while seen is not None:
         found = seen.errno if isinstance(seen, OSError) else _told(str(seen))
-        if found in _REMEDIES:
+        if found in _REMEDIES and (caused or _REMEDIES[found] != _FORBIDDEN):
             return found
+        caused = caused and seen.__cause__ is not None
         seen = seen.__cause__ or seen.__context__
     return errno.ENOSPC if any(words in str(error) for words in _TORCH) else None
 

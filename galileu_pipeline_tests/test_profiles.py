@@ -1,12 +1,13 @@
 """Profiles: every one validates, and a mistake is named."""
 
 import pytest
+from pydantic import ValidationError
 
 from galileu_pipeline.doctor import Gpu, Machine, fit
 from galileu_pipeline.errors import SettingsError
 from galileu_pipeline.profiles.names import active_profile_name, profile_names
 from galileu_pipeline.profiles.schema import load_profile
-from galileu_pipeline.training.settings import Resources
+from galileu_pipeline.training.settings import Resources, SftSettings
 
 MODELS = {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model"}
 
@@ -54,3 +55,9 @@ def test_a_profile_that_fits() -> None:
     large = Machine(cpus=16, memory_gb=64, native_bf16=True, gpus=[Gpu(name="A100", memory_gb=40)])
     assert fit(load_profile("gpu-16gb"), large).fits
     assert fit(load_profile("gpu-40gb"), large).fits
+
+
+@pytest.mark.parametrize("steps", [0, -2])
+def test_no_steps_train_nothing(steps: int) -> None:
+    with pytest.raises(ValidationError, match="max_steps"):
+        SftSettings(learning_rate=1e-3, max_steps=steps)

@@ -174,7 +174,19 @@ def test_a_disk_that_takes_nothing_is_one_clear_error(tmp_path: Path, error: Exc
     assert "run it again" in complaint.message
 
 
-@pytest.mark.parametrize("error", [ValueError("a bug"), FileNotFoundError(2, "No such file"), KeyError("x")])
+def after_a_forbidden_place() -> Exception:
+    try:
+        try:
+            raise PermissionError(13, "Permission denied", "/root/.cache")
+        except PermissionError:
+            raise ValueError("a bug")  # noqa: B904 - libraries do that
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), FileNotFoundError(2, "No such file"), KeyError("x"), after_a_forbidden_place()]
+)
 def test_what_is_no_fault_of_a_disk_stays_a_bug(tmp_path: Path, error: Exception) -> None:
     def work(report: object) -> Word:
         raise error

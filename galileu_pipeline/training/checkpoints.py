@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from peft import PeftModel
 from pydantic import BaseModel, ValidationError
+from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from galileu_pipeline.errors import DivergedError
 from galileu_pipeline.files import replace_file, sync
 from galileu_pipeline.lineage.digests import code_digest, folder_digests
 from galileu_pipeline.training.processes import Processes
@@ -52,6 +54,19 @@ class WholeCheckpoints(Trainer):
             return super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.remove_callback(restore)
+
+    def require_finite_weights(self) -> None:
+        """A checkpoint of weights that are no numbers would take the place of a good one.
+
+        Raises:
+            DivergedError: some are not finite.
+        """
+        assert self.model is not None  # a trainer that was told to make its model has done so
+        if name := not_finite(self.model):
+            raise DivergedError(
+                f"The weights of {name} are not finite at step {self.state.global_step}. Lower learning_rate, or use "
+                "precision fp32."
+            )
 
     def add_to_checkpoint(self, folder: Path) -> None:
         """Write what this trainer needs besides to go on; every process is asked."""
@@ -99,6 +114,7 @@ class WholeCheckpoints(Trainer):
             Processes(self.accelerator).together(lambda: save(output_dir, _internal_call))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.require_finite_weights()
         home, name = Path(self._get_output_dir(trial)), f"checkpoint-{self.state.global_step}"
         aside = home / f".{name}.partial"
         save = super()._save_checkpoint
@@ -128,6 +144,12 @@ class WholeCheckpoints(Trainer):
         finally:
             self._aside = None
         processes.together(publish)
+
+
+def not_finite(model: nn.Module) -> str | None:
+    """The name of a trainable weight of `model` that has an infinite value or NaN; None where there is none."""
+    trainable = ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
+    return next((name for name, weight in trainable if not torch.isfinite(weight).all()), None)
 
 
 class _RestoreSums(TrainerCallback):

@@ -40,7 +40,9 @@ class DpoRecipe(Recipe[DpoSettings]):
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_policy(self.spec)
 
-    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+    def make_trainer(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
+    ) -> WholeCheckpoints:
         smoothing = self.settings.label_smoothing
         args = DPOConfig(
             **common.pop("args"),

@@ -39,7 +39,9 @@ class RewardRecipe(Recipe[RewardSettings]):
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_reward_model(self.spec, tokenizer)
 
-    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+    def make_trainer(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
+    ) -> WholeCheckpoints:
         args = RewardConfig(
             **common.pop("args"), center_rewards_coefficient=self.settings.center_rewards_coefficient or None
         )

@@ -28,7 +28,7 @@ from galileu_pipeline.errors import StageError
 from galileu_pipeline.process import Report, beat
 from galileu_pipeline.training.attempts import count_resume, until_done
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
-from galileu_pipeline.training.checkpoints import KEPT, last_checkpoint
+from galileu_pipeline.training.checkpoints import KEPT, WholeCheckpoints, last_checkpoint
 from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
@@ -65,7 +65,9 @@ class Recipe(ABC, Generic[SettingsT]):
         return encode_examples(rows, tokenizer, self.encode, self.settings.max_length)
 
     @abstractmethod
-    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+    def make_trainer(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
+    ) -> WholeCheckpoints:
         """The trainer. `common` holds the arguments that all of them take: args, datasets, callbacks."""
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
@@ -179,6 +181,7 @@ def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop
         outcome = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         stop.stepping = False
+    trainer.require_finite_weights()
     clock.lap("train")
     report(f"{spec.stage}: evaluating on {len(test)} held-out examples")
     metrics = recipe.evaluate(trainer, tokenizer, test)

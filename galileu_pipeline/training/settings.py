@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 StageName = Literal["base", "sft", "reward", "dpo", "ppo"]
 
@@ -97,7 +97,7 @@ class TrainerSettings(Settings):
 
     learning_rate: float = Field(gt=0, description="peak rate; LoRA takes about ten times that of full fine-tuning")
     epochs: float = Field(1.0, gt=0, description="passes over the training split")
-    max_steps: int = Field(-1, description="optimizer steps, whatever epochs says; -1: as many as epochs takes")
+    max_steps: int = Field(-1, ge=-1, description="optimizer steps, whatever epochs says; -1: as many as epochs takes")
     batch_size: int = Field(4, ge=1, description="examples (or pairs) a device and forward pass")
     gradient_accumulation_steps: int = Field(1, ge=1, description="forward passes an optimizer step")
     max_length: int = Field(
@@ -116,6 +116,13 @@ class TrainerSettings(Settings):
     )
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
     save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
+
+    @field_validator("max_steps")
+    @classmethod
+    def _some_steps(cls, steps: int) -> int:
+        if steps == 0:  # transformers would take it for "not said"
+            raise ValueError("0 steps train nothing: say how many, or -1 for as many as epochs takes")
+        return steps
 
     def micro_batch(self, devices: list[str]) -> MicroBatch:
         """How these settings split a step's examples, on these accelerators."""

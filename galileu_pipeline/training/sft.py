@@ -32,7 +32,9 @@ class SftRecipe(Recipe[SftSettings]):
     def load_model(self, tokenizer: PreTrainedTokenizerBase) -> PeftModel:
         return load_policy(self.spec)
 
-    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+    def make_trainer(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
+    ) -> WholeCheckpoints:
         args = SFTConfig(**common.pop("args"), packing=False)
         return _Trainer(model, args=args, processing_class=tokenizer, **common)
 

@@ -16,7 +16,7 @@ from torch import nn
 from transformers import TrainingArguments
 
 from galileu_pipeline.disk import disk_faults_explained
-from galileu_pipeline.errors import StorageError
+from galileu_pipeline.errors import DivergedError, StorageError
 from galileu_pipeline.training import checkpoints
 from galileu_pipeline.training.checkpoints import WholeCheckpoints, last_checkpoint, newest
 from galileu_pipeline_tests.training.conftest import say_nothing
@@ -118,6 +118,17 @@ def test_with_other_libraries_or_code_it_starts_over_and_says_so(folder: Path, p
     assert f"{package} 0.0.1, now" in told[0]
     assert "starting over" in told[-1]
     assert names(folder) == []
+
+
+def test_weights_that_are_no_numbers_take_the_place_of_no_checkpoint(folder: Path) -> None:
+    trainer = make_trainer(folder)
+    before = names(folder)
+    assert isinstance(trainer.model, nn.Module)
+    name, weight = next(iter(trainer.model.named_parameters()))
+    weight.data.view(-1)[0] = float("nan")
+    with pytest.raises(DivergedError, match=f"weights of {name} are not finite"):
+        trainer._save_checkpoint(trainer.model, None)
+    assert names(folder) == before
 
 
 def test_nothing_to_go_on_from_is_nothing_to_tell(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, Trainer
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.evaluation.statistics import mean
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside
+from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples, preference, question
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.ppo.answer_log import ANSWERS_NAME
@@ -42,7 +43,9 @@ class PpoRecipe(Recipe[PpoSettings]):
         distinct = rows.select(first.values()).select_columns(["prompt"])
         return encode_examples(distinct, tokenizer, question, self.settings.max_length - self.settings.max_new_tokens)
 
-    def make_trainer(self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]) -> Trainer:
+    def make_trainer(
+        self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
+    ) -> WholeCheckpoints:
         if self.spec.reward is None:
             raise StageError("Stage ppo needs the folder of a reward model: `reward` in its spec.")
         reward_model = load_reward_model_beside(model, self.spec.reward, tokenizer)

@@ -22,7 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallba
 from transformers.trainer import TRAINER_STATE_NAME
 
 from galileu_pipeline.errors import ArgumentError, DivergedError
-from galileu_pipeline.training.checkpoints import WholeCheckpoints, step_of
+from galileu_pipeline.training.checkpoints import WholeCheckpoints, not_finite, step_of
 from galileu_pipeline.training.ppo import objective
 from galileu_pipeline.training.ppo.answer_log import AnswerLog
 from galileu_pipeline.training.ppo.config import PPOConfig
@@ -380,11 +380,10 @@ class PPOTrainer(WholeCheckpoints):
         save_file(trained, folder / _VALUE_NAME)
         self._tokenizer.save_pretrained(folder)
 
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        for name, parameter in model.named_parameters():
-            if parameter.requires_grad and not torch.isfinite(parameter).all():
+    def require_finite_weights(self) -> None:
+        for part in (self.policy, self.value_model):
+            if name := not_finite(part):
                 raise self._diverged(f"The weights of {name} are not finite.")
-        super()._save_checkpoint(model, trial)
 
     def add_to_checkpoint(self, folder: Path) -> None:
         if self._rollout is not None and self.state.global_step % self.args.steps_per_rollout:
@@ -426,7 +425,13 @@ class PPOTrainer(WholeCheckpoints):
 
     def _load_weights(self, checkpoint: Path) -> None:
         super()._load_from_checkpoint(str(checkpoint), self.policy)
-        self.value_model.load_state_dict(load_file(checkpoint / _VALUE_NAME), strict=False)
+        found = self.value_model.load_state_dict(load_file(checkpoint / _VALUE_NAME), strict=False)
+        trained = {name for name, parameter in self.value_model.named_parameters() if parameter.requires_grad}
+        if wrong := sorted(trained.intersection(found.missing_keys).union(found.unexpected_keys)):
+            raise ArgumentError(
+                f"{checkpoint / _VALUE_NAME} is of another value model, which differs in {', '.join(wrong[:3])}. Start "
+                "over, in another output_dir."
+            )
 
     @property
     def _rollout_shape(self) -> dict[str, int]:
