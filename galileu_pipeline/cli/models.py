@@ -10,6 +10,7 @@ from galileu_pipeline.cli.console import AsJson, active_profile, app, err, open_
 from galileu_pipeline.markdown import printable
 
 if TYPE_CHECKING:
+    from galileu_pipeline.evaluation.people import PeoplesVerdict
     from galileu_pipeline.lineage.champion import Champion
     from galileu_pipeline.summaries import ModelSummary
 
@@ -61,10 +62,12 @@ def compare(
     questions: Annotated[int, typer.Option(min=0, help="Answers to show side by side.")] = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two models on held-out questions: who wins, by how much, and what else changed."""
+    """Compare two models on held-out questions: who wins, by how much, what else changed, and what people say."""
+    from galileu_pipeline.evaluation.people import peoples_verdict
     from galileu_pipeline.evaluation.results import read_answers, read_evaluation
     from galileu_pipeline.evaluation.stages import contest_of_two, make_evaluation
     from galileu_pipeline.evaluation.wording import Wording
+    from galileu_pipeline.feedback.warehouse import Warehouse
 
     store, profile = open_store(), active_profile()
     made = make_evaluation(
@@ -75,8 +78,11 @@ def compare(
         cpus=profile.resources_of("model_evaluation").cpus,
     )
     evaluation = read_evaluation(made.artifact.path)
+    (candidate,) = (model.id for model in evaluation.models if model.id != evaluation.champion)
+    with Warehouse(store.data.warehouse).open() as connection:
+        people = peoples_verdict(connection, candidate, evaluation.champion)
     if as_json:
-        print_json(evaluation)
+        print_json({**evaluation.model_dump(mode="json"), "people": people.model_dump(mode="json")})
         return
     wording = Wording(evaluation, "en")
     table = Table(title=f"{evaluation.prompts} held-out questions; 95 % intervals. Judge: {evaluation.judge.id}")
@@ -85,10 +91,27 @@ def compare(
     for row in wording.figures():
         table.add_row(*row)
     out.print(table)
+    out.print(_said_by_people(people), highlight=False)
     for answer in read_answers(made.artifact.path)[: 2 * questions]:
         if answer.model == evaluation.models[0].id:
             out.print(f"\n{printable(answer.prompt)}", style="bold", markup=False, highlight=False)
         out.print(f"{answer.model} ({answer.reward:.2f}): {printable(answer.answer)}", markup=False, highlight=False)
+
+
+def _said_by_people(found: "PeoplesVerdict") -> str:
+    """Their verdict in a sentence or two; the interval holds however often one looks."""
+    if found.win_rate is None:
+        return "People: nobody has compared the two yet. `galileu chat` puts them side by side."
+    said = (
+        f"People: {found.votes:,} votes, {found.wins:,} for {found.one}, {found.losses:,} for {found.other}, "
+        f"{found.ties:,} ties, {found.both_bad:,} both bad. Wins {found.win_rate:.1%} "
+        f"[{found.low:.1%}, {found.high:.1%}] of them."
+    )
+    if found.better:
+        return f"{said} They prefer {found.better}."
+    if found.more_votes is None:
+        return f"{said} That decides nothing, and would not for very many votes."
+    return f"{said} About {found.more_votes:,} more votes decide, if they are as those so far."
 
 
 @app.command()

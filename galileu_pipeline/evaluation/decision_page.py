@@ -38,7 +38,7 @@ def decision_page(
         ),
         outcome=wording.outcome(decision),
         reasons=wording.reasons(decision),
-        rule=wording.rule(decision, rule.min_win_rate),
+        rule=wording.rule(decision, rule),
         candidates=[{"id": verdict.id, "criteria": wording.criteria(verdict)} for verdict in decision.verdicts],
         figures_note=texts["figures_note"].format(prompts=evaluation.prompts),
         header=wording.header(),

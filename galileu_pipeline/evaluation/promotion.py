@@ -1,17 +1,19 @@
 """The promotion rule: whether a candidate takes the champion's place, and why."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.evaluation.estimates import WinRate
+from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.statistics import lower_bound
 
 Criterion = Literal[
     "win_rate",
+    "people",
     "length_ratio",
     "perplexity_ratio",
     "repetition",
@@ -43,6 +45,7 @@ class Verdict(BaseModel):
     asset: str
     win_rate: WinRate
     findings: list[Finding]
+    people: PeoplesVerdict | None = Field(None, description="their votes against the champion, if they decided")
 
     @property
     def passed(self) -> bool:
@@ -60,6 +63,7 @@ class Decision(BaseModel):
     chosen: str | None = Field(description="who takes the place, now or once a person agrees; None if nobody passed")
     confidence: float = Field(description="of the intervals of the win rates")
     verdicts: list[Verdict]
+    people: list[PeoplesVerdict] = Field([], description="what they had said of candidates by then")
 
 
 def decide(
@@ -67,6 +71,7 @@ def decide(
     evaluation_id: str,
     rule: PromotionSettings,
     rolled_back: Collection[str] = (),
+    people: Sequence[PeoplesVerdict] = (),
 ) -> Decision:
     """Hold every candidate against the rule; of those that pass, the one that wins most is chosen.
 
@@ -75,11 +80,21 @@ def decide(
 
     Args:
         rolled_back: models that a person took out of service; only a person puts them back.
+        people: what they say of candidates against the champion, at `confidence_of` the evaluation. Where there are
+            `rule.min_votes`, they decide in the judge's place. Their interval holds at all times at once, so that the
+            error rate does too, however often this is asked.
     """
-    candidates = evaluation.candidates
-    confidence = 1 - rule.error_rate / max(1, len(candidates))
+    candidates, confidence = evaluation.candidates, confidence_of(evaluation, rule)
+    enough = {found.one: found for found in people if found.votes >= rule.min_votes}
     verdicts = [
-        verdict(candidate, evaluation.model(evaluation.champion), rule, confidence, candidate.id in rolled_back)
+        verdict(
+            candidate,
+            evaluation.model(evaluation.champion),
+            rule,
+            confidence,
+            rolled_back=candidate.id in rolled_back,
+            people=enough.get(candidate.id),
+        )
         for candidate in candidates
     ]
     passed = [candidate for candidate, found in zip(candidates, verdicts, strict=True) if found.passed]
@@ -94,18 +109,31 @@ def decide(
         chosen=chosen.id if chosen else None,
         confidence=round(confidence, 6),
         verdicts=verdicts,
+        people=list(people),
     )
 
 
+def confidence_of(evaluation: Evaluation, rule: PromotionSettings) -> float:
+    """Of each candidate's interval, so that the error rate holds for all of them together."""
+    return 1 - rule.error_rate / max(1, len(evaluation.candidates))
+
+
 def verdict(
-    candidate: ModelFigures, champion: ModelFigures, rule: PromotionSettings, confidence: float, rolled_back: bool
+    candidate: ModelFigures,
+    champion: ModelFigures,
+    rule: PromotionSettings,
+    confidence: float,
+    *,
+    rolled_back: bool,
+    people: PeoplesVerdict | None,
 ) -> Verdict:
     """One candidate against the rule."""
     win_rate, length, lost = candidate.win_rate, candidate.length_ratio, candidate.canaries_lost
     assert win_rate is not None, "only the champion itself has no win rate"
     assert length is not None
     assert lost is not None
-    bound = round(lower_bound(win_rate, confidence), 6)
+    wins: Criterion = "people" if people else "win_rate"
+    bound = people.low if people else round(lower_bound(win_rate, confidence), 6)
     at_most: list[tuple[Criterion, float, float]] = [
         ("length_ratio", length.value, rule.max_length_ratio),
         ("perplexity_ratio", candidate.perplexity_ratio.value, rule.max_perplexity_ratio),
@@ -120,12 +148,13 @@ def verdict(
         asset=candidate.asset,
         win_rate=win_rate,
         findings=[
-            Finding(criterion="win_rate", value=bound, limit=rule.min_win_rate, passed=bound > rule.min_win_rate),
+            Finding(criterion=wins, value=bound, limit=rule.min_win_rate, passed=bound > rule.min_win_rate),
             *(
                 Finding(criterion=name, value=round(value, 6), limit=limit, passed=value <= limit)
                 for name, value, limit in at_most
             ),
         ],
+        people=people,
     )
 
 

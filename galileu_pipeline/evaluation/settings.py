@@ -34,6 +34,11 @@ class PromotionSettings(Settings):
     min_win_rate: float = Field(
         0.5, ge=0, lt=1, description="the lower end of the win rate's interval against the champion must lie above it"
     )
+    min_votes: int = Field(
+        50,
+        ge=1,
+        description="side-by-side votes against the champion from which on people decide, not the judge",
+    )
     error_rate: float = Field(
         0.05,
         gt=0,

@@ -1,14 +1,17 @@
 """From models to an evaluation, and from an evaluation to the model in service: what the assets of those names call."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from galileu_pipeline.errors import InputError, MissingArtifactError
 from galileu_pipeline.evaluation.measures import canaries, general_text
-from galileu_pipeline.evaluation.promotion import Decision, decide
+from galileu_pipeline.evaluation.people import PeoplesVerdict, peoples_verdict
+from galileu_pipeline.evaluation.promotion import Decision, confidence_of, decide
 from galileu_pipeline.evaluation.results import Evaluation, read_evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec, PromotionSettings
+from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.digests import json_digest
@@ -102,7 +105,7 @@ def settle(
 ) -> tuple[Made, Decision]:
     """Decide by the rule, keep the decision, and put the chosen model into service if the rule may do that.
 
-    Doing it again after it put a model into service changes nothing.
+    Doing it again after it put a model into service changes nothing, also if people have voted since.
 
     Raises:
         MissingArtifactError: another model is in service than the one the evaluation compared with.
@@ -110,8 +113,13 @@ def settle(
     service = ChampionFile(store)
     champion, found = service.read(), read_evaluation(evaluation.path)
     rolled_back = sorted(champion.rolled_back & {candidate.id for candidate in found.candidates})
-    plan = Plan("promotion_decision", [evaluation], {"rule": rule.model_dump(mode="json"), "rolled_back": rolled_back})
-    carried_out = _is_carried_out(store, plan, champion.history[-1].decision if champion.history else None)
+    config = {"rule": rule.model_dump(mode="json"), "rolled_back": rolled_back}
+    taken = _carried_out(store, evaluation, config, champion.history[-1].decision if champion.history else None)
+    carried_out = taken is not None
+    people = said_by_people(store, found, rule) if taken is None else read_decision(taken).people
+    plan = Plan(
+        "promotion_decision", [evaluation], {**config, "people": [said.model_dump(mode="json") for said in people]}
+    )
     if not carried_out and (serving := in_service(store).id) != found.champion:
         raise MissingArtifactError(
             f"{evaluation.id} compares with {found.champion}, but {serving} is in service now. Materialize "
@@ -119,7 +127,7 @@ def settle(
         )
 
     def write(folder: Path) -> Outcome:
-        decision = decide(found, evaluation.id, rule, rolled_back)
+        decision = decide(found, evaluation.id, rule, rolled_back, people)
         (folder / DECISION_FILE).write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return Outcome(metrics={"outcome": decision.outcome, "chosen": decision.chosen})
 
@@ -131,15 +139,30 @@ def settle(
     return made, decision
 
 
-def _is_carried_out(store: ArtifactStore, plan: Plan, last: str | None) -> bool:
-    """The decision that last put a model into service was on the same evaluation by the same rule.
+def said_by_people(store: ArtifactStore, evaluation: Evaluation, rule: PromotionSettings) -> list[PeoplesVerdict]:
+    """Of every candidate that people have compared with the champion, at the confidence that the rule asks for."""
+    if not store.data.warehouse.is_file():
+        return []
+    confidence = confidence_of(evaluation, rule)
+    with Warehouse(store.data.warehouse).open() as connection:
+        found = [
+            peoples_verdict(connection, candidate.id, evaluation.champion, confidence)
+            for candidate in evaluation.candidates
+        ]
+    return [said for said in found if said.votes]
+
+
+def _carried_out(
+    store: ArtifactStore, evaluation: Artifact, config: Mapping[str, Any], last: str | None
+) -> Artifact | None:
+    """The decision that last put a model into service, if it was on this evaluation by this rule.
 
     Also if an earlier version of this code took it: an upgrade does not make it another one.
     """
-    if last is None or last == plan.id:
-        return last is not None
-    earlier = store.find(last)
-    return earlier is not None and last == replace(plan, made_by=earlier.manifest.stage_version).id
+    taken = store.find(last) if last else None
+    if taken is None or [ref.id for ref in taken.manifest.inputs] != [evaluation.id]:
+        return None
+    return taken if all(taken.manifest.config.get(name) == value for name, value in config.items()) else None
 
 
 @dataclass(frozen=True)

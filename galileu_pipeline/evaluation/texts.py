@@ -20,7 +20,7 @@ _PT: Texts = {
         "Um candidato substitui o modelo em serviço se o vencer (o limite inferior do intervalo de {confidence} da "
         "taxa de vitórias fica acima de {min_win_rate}) e não ultrapassar nenhum dos outros limites. O juiz é o "
         "modelo de recompensa {judge}: em {accuracy} dos pares reservados ele prefere a resposta que as pessoas "
-        "preferiram."
+        "preferiram. A partir de {min_votes} votos lado a lado, decidem as pessoas no lugar dele."
     ),
     "criteria": "Os critérios",
     "criterion": "critério",
@@ -41,6 +41,7 @@ _PT: Texts = {
     "said_nothing": "(nada)",
     # criteria, and what they say when they fail
     "criterion_win_rate": "vitórias contra o modelo em serviço (limite inferior)",
+    "criterion_people": "votos das pessoas contra o modelo em serviço (limite inferior)",
     "criterion_length_ratio": "comprimento das respostas, em relação ao modelo em serviço",
     "criterion_perplexity_ratio": "perplexidade em texto geral, em relação ao modelo base",
     "criterion_repetition": "repetição a mais do que o modelo em serviço",
@@ -51,6 +52,10 @@ _PT: Texts = {
     "because_win_rate": (
         "tem {wins} vitórias, {ties} empates e {losses} derrotas em {n} perguntas, e o limite inferior do intervalo, "
         "{value}, não passa de {limit}"
+    ),
+    "because_people": (
+        "as pessoas o preferem em {rate} de {votes} votos, e o limite inferior do intervalo, {value}, não passa de "
+        "{limit}"
     ),
     "because_length_ratio": "suas respostas têm {value} vezes o comprimento das do modelo em serviço (limite {limit})",
     "because_perplexity_ratio": "sua perplexidade em texto geral é {value} vezes a do modelo base (limite {limit})",
@@ -94,7 +99,8 @@ _EN: Texts = {
     "rule": (
         "A candidate takes the place of the model in service if it wins against it (the lower end of the win rate's "
         "{confidence} interval lies above {min_win_rate}) and is beyond the limits in nothing else. The judge is the "
-        "reward model {judge}: in {accuracy} of the held-out pairs it prefers the answer that people preferred."
+        "reward model {judge}: in {accuracy} of the held-out pairs it prefers the answer that people preferred. From "
+        "{min_votes} side-by-side votes on, people decide in its place."
     ),
     "criteria": "The criteria",
     "criterion": "criterion",
@@ -114,6 +120,7 @@ _EN: Texts = {
     "nothing": "Nothing to show.",
     "said_nothing": "(nothing)",
     "criterion_win_rate": "wins against the model in service (lower bound)",
+    "criterion_people": "people's votes against the model in service (lower bound)",
     "criterion_length_ratio": "length of the answers, over that of the model in service",
     "criterion_perplexity_ratio": "perplexity on general text, over the base model's",
     "criterion_repetition": "repetition beyond that of the model in service",
@@ -124,6 +131,9 @@ _EN: Texts = {
     "because_win_rate": (
         "it has {wins} wins, {ties} ties and {losses} losses on {n} questions, and the lower end of the interval, "
         "{value}, is not above {limit}"
+    ),
+    "because_people": (
+        "people prefer it in {rate} of {votes} votes, and the lower end of the interval, {value}, is not above {limit}"
     ),
     "because_length_ratio": "its answers are {value} times as long as those of the model in service (limit {limit})",
     "because_perplexity_ratio": "its perplexity on general text is {value} times the base model's (limit {limit})",

@@ -6,6 +6,7 @@ from typing import Literal
 from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
+from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.texts import TEXTS
 from galileu_pipeline.languages import Language, number
 
@@ -25,6 +26,7 @@ MEASURES: Sequence[tuple[str, int]] = (
     ("perplexity_ratio", 2),
     ("canaries", 3),
 )
+_BOUNDS = ("win_rate", "people")
 _SHARES = ("repetition", "empty", "unfinished")
 
 Rows = list[tuple[str, ...]]
@@ -58,12 +60,13 @@ class Wording:
         """Why, in a sentence a candidate."""
         return [self._reason(verdict) for verdict in decision.verdicts]
 
-    def rule(self, decision: Decision, min_win_rate: float) -> str:
+    def rule(self, decision: Decision, rule: PromotionSettings) -> str:
         """The rule itself."""
         judge = self.evaluation.judge
         return self.texts["rule"].format(
             confidence=self._percent(decision.confidence, 1),
-            min_win_rate=self._percent(min_win_rate),
+            min_win_rate=self._percent(rule.min_win_rate),
+            min_votes=number(rule.min_votes, self.language),
             judge=judge.id,
             accuracy=self._percent(judge.accuracy.value),
         )
@@ -74,7 +77,7 @@ class Wording:
             (
                 self.texts[f"criterion_{finding.criterion}"],
                 self._value(finding, finding.value),
-                self.texts["above" if finding.criterion == "win_rate" else "at_most"].format(
+                self.texts["above" if finding.criterion in _BOUNDS else "at_most"].format(
                     limit=self._value(finding, finding.limit)
                 ),
                 self.texts["yes" if finding.passed else "no"],
@@ -97,6 +100,7 @@ class Wording:
                 ties=verdict.win_rate.ties,
                 losses=verdict.win_rate.losses,
                 n=verdict.win_rate.n,
+                **self._votes(verdict),
             )
             for finding in verdict.findings
             if not finding.passed
@@ -106,10 +110,18 @@ class Wording:
             id=verdict.id, reasons=self.texts["and"].join([", ".join(first), last]) if first else last
         )
 
+    def _votes(self, verdict: Verdict) -> dict[str, str]:
+        if verdict.people is None:
+            return {}
+        return {
+            "votes": number(verdict.people.votes, self.language),
+            "rate": self._percent(verdict.people.win_rate or 0.0, 1),
+        }
+
     def _value(self, finding: Finding, value: float) -> str:
         if finding.criterion in ("lost_canaries", "rolled_back"):
             return number(value, self.language)
-        if finding.criterion in ("win_rate", *_SHARES):
+        if finding.criterion in (*_BOUNDS, *_SHARES):
             return self._percent(value, 1)
         return number(value, self.language, 2)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from galileu_pipeline.evaluation.estimates import Estimate
+from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.promotion import Decision, decide
 from galileu_pipeline.evaluation.results import Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
@@ -33,6 +34,52 @@ def test_a_narrow_winner_is_not() -> None:
     assert (decision.outcome, decision.chosen) == ("kept", None)
     (verdict,) = decision.verdicts
     assert [finding.criterion for finding in verdict.findings if not finding.passed] == ["win_rate"]
+
+
+def said(votes: int, low: float, one: str = DPO) -> PeoplesVerdict:
+    return PeoplesVerdict(
+        one=one,
+        other=BASE,
+        votes=votes,
+        wins=votes,
+        losses=0,
+        ties=0,
+        both_bad=0,
+        win_rate=1.0,
+        low=low,
+        high=1.0,
+        more_votes=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("judged", "votes", "low", "outcome", "criterion"),
+    [
+        (140, 0, 0.0, "promoted", "win_rate"),
+        (140, 49, 0.3, "promoted", "win_rate"),  # too few to count
+        (140, 50, 0.3, "kept", "people"),
+        (60, 50, 0.51, "promoted", "people"),
+        (60, 49, 0.51, "kept", "win_rate"),
+    ],
+)
+def test_where_enough_people_voted_they_decide(
+    judged: int, votes: int, low: float, outcome: str, criterion: str
+) -> None:
+    found = evaluation(figures(BASE), figures(DPO, wins=judged))
+    decision = decide(found, "model_evaluation-444444444444", RULE, people=[said(votes, low)])
+    assert decision.outcome == outcome
+    (verdict,) = decision.verdicts
+    assert verdict.findings[0].criterion == criterion
+    for language in ("pt", "en"):
+        wording = Wording(found, language)
+        (reason,) = wording.reasons(decision)
+        assert "{" not in reason + wording.rule(decision, RULE)
+        assert wording.criteria(verdict)[0][2].startswith("acima de" if language == "pt" else "above")
+
+
+def test_people_who_voted_promote_nobody_that_fails_in_something_else() -> None:
+    found = evaluation(figures(BASE), figures(DPO, wins=140, empty=proportion(11, 200)))
+    assert decide(found, "model_evaluation-444444444444", RULE, people=[said(80, 0.6)]).outcome == "kept"
 
 
 def test_of_two_that_pass_the_one_that_wins_more_is_chosen() -> None:

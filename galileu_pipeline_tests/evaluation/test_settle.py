@@ -10,11 +10,14 @@ from galileu_pipeline.evaluation.decision_page import decision_page
 from galileu_pipeline.evaluation.results import RESULT_FILE, ComparedAnswer, Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.stages import contest_for_service, contest_of_two, read_decision, settle
+from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage import artifacts
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.stage_versions import StageVersion
 from galileu_pipeline_tests.evaluation.conftest import evaluation, figures
+from galileu_pipeline_tests.feedback.conftest import import_file
+from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 RULE = PromotionSettings()
 
@@ -74,6 +77,37 @@ def test_an_upgrade_does_not_put_it_into_service_a_second_time(
     assert again.artifact.id != made.artifact.id
     assert (decision.outcome, in_service(store).id) == ("promoted", dpo.id)
     assert len(ChampionFile(store).read().history) == 1
+
+
+def test_people_decide_and_later_votes_change_nothing(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    def vote(numbers: range, verdict: str) -> None:
+        rows = [
+            {
+                "query": f"Pergunta {number}?",
+                "response_left": "Isto.",
+                "response_right": "Aquilo.",
+                "model_left": dpo.id,
+                "model_right": base.id,
+                "verdict": verdict,
+                "user_id": f"u{number}",
+                "feedback_id": f"v{number}",
+            }
+            for number in numbers
+        ]
+        import_file(Warehouse(store.data.warehouse), json_lines(store.data.root / f"{numbers}.jsonl", rows))
+
+    found = evaluated(store, against(base, dpo, 100))
+    vote(range(40), "left")
+    _, decision = settle(store, found, RULE)
+    assert decision.outcome == "kept"  # too few people yet, and the judge sees no difference
+    vote(range(40, 60), "left")
+    made, decision = settle(store, found, RULE)
+    assert (decision.outcome, in_service(store).id) == ("promoted", dpo.id)
+    assert decision.verdicts[0].people is not None
+    assert decision.verdicts[0].people.votes == 60
+    vote(range(60, 100), "right")
+    again, _ = settle(store, found, RULE)
+    assert (again.reused, again.artifact.id, in_service(store).id) == (True, made.artifact.id, dpo.id)
 
 
 def test_the_loser_does_not(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
