@@ -107,10 +107,8 @@ def test_the_better_one_is_promoted_and_the_one_of_swapped_labels_is_not(compare
     decision = decide(evaluation, "model_evaluation-x", PromotionSettings())
     assert (decision.outcome, decision.chosen) == ("promoted", "dpo_model-dpo")
     verdicts = {verdict.id: verdict for verdict in decision.verdicts}
-    swapped = verdicts["dpo_model-swapped"]
-    assert not swapped.passed
-    assert not {finding.criterion: finding for finding in swapped.findings}["win_rate"].passed
-    # What it says, and whether it says anything, differs between processors; that it lost does not.
+    assert not verdicts["dpo_model-swapped"].passed
+    # Whether it says the worse thing or nothing at all, and so why it fails, differs between processors.
     reasons = {reason.split()[0]: reason for reason in Wording(evaluation, "pt").reasons(decision)}
     assert "não foi promovido, porque " in reasons["dpo_model-swapped"]
 
