@@ -64,6 +64,20 @@ def test_a_model_of_an_earlier_version_is_reproduced_under_its_own_name(store: A
     assert reproduce(store, earlier, launch).differing == []
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_model_is_reproduced_with_its_own_number_of_threads(store: ArtifactStore, threads: int) -> None:
+    inputs = {"base_model": upstream(store, "base_model"), "sft_dataset": upstream(store, "sft_dataset")}
+    plan = load_profile("tiny").stage("sft", {}).plan(inputs)
+    made = store.make(plan, lambda folder: Outcome(environment={"devices": ["cpu"], "threads": threads})).artifact
+
+    def launch(command: list[str]) -> None:
+        assert spec_of(command).resources.cpus == threads
+        raise RuntimeError("stop here")
+
+    with pytest.raises(RuntimeError, match="stop here"):
+        reproduce(store, made, launch)
+
+
 def test_the_spec_names_the_inputs(store: ArtifactStore) -> None:
     base = upstream(store, "base_model")
     sft = upstream(store, "sft_model", inputs=(base,))
