@@ -13,6 +13,7 @@ from galileu_pipeline import __version__
 from galileu_pipeline.cli import (  # noqa: F401 (their commands register themselves)
     erasure,
     feedback,
+    leaderboard,
     lineage,
     models,
     openlineage,

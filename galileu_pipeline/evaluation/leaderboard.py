@@ -1,0 +1,245 @@
+"""All models that people ever compared, by strength: Bradley-Terry with ties, apart from which side and length please.
+
+Of two answers, with a = strength(left) - strength(right) + left advantage + length advantage * doublings,
+
+    P(left) : P(right) : P(neither) = exp(a / 2) : exp(-a / 2) : exp(tie)
+
+which is Davidson's model of ties (Journal of the American Statistical Association 65, 1970) with the order effect of
+Davidson and Beaver (Biometrics 33, 1977) and a covariate for length (Dubois et al., arXiv 2404.04475). LMArena's own
+package, arena-rank, asks for exact versions of JAX and NumPy beside which PyTorch's would not stand.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import optimize, stats
+from scipy.special import expit
+
+from galileu_pipeline.evaluation.estimates import Estimate
+from galileu_pipeline.evaluation.statistics import CONFIDENCE
+from galileu_pipeline.feedback.statements import sql
+
+MAX_PERSON_SHARE = 0.1
+"""Of all votes; who gave more counts for no more than that."""
+_RESAMPLES = 200
+_PRIOR = 0.02  # weight of the belief that all are alike, so that one who always won is not infinitely strong
+_ELO = 400 / np.log(10)
+_LEAST_VOTES = 10  # of a person, before anything is said of how they vote
+_FALSE_ALARM = 0.001  # chance that any person who votes like the others is called an outlier
+
+Floats = NDArray[np.float64]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Standing(_Record):
+    """A model's place."""
+
+    model: str
+    rating: Estimate = Field(description="Elo's scale: 400 points more are odds of ten to one; 1000 on average")
+    votes: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+
+
+class Outlier(_Record):
+    """A person whose votes do not count here, since they cannot be explained by how good the answers are."""
+
+    person: str = Field(description="the keyed hash")
+    votes: int
+    why: str = Field(description="'against everybody else' or 'always the same side'")
+
+
+class Leaderboard(_Record):
+    """The strongest first. Intervals are those of a bootstrap over people."""
+
+    standings: list[Standing]
+    votes: int
+    people: int
+    left_wins: Estimate = Field(description="how often the left one of two equal answers wins, of votes that decide")
+    longer_wins: Estimate = Field(description="how often the longer one wins that is twice as long and else equal")
+    outliers: list[Outlier]
+    capped: list[str] = Field(description="people who gave so many votes that each counts for less")
+
+
+def leaderboard(connection: duckdb.DuckDBPyConnection) -> Leaderboard | None:
+    """From all side-by-side votes in a warehouse; None where there are none between two known models."""
+    rows = connection.execute(sql("analytics/select_side_by_side")).fetchall()
+    return rank(*map(list, zip(*rows, strict=True))) if rows else None
+
+
+def rank(
+    left: list[str],
+    right: list[str],
+    verdicts: list[str],
+    people: list[str],
+    lengths_left: list[int],
+    lengths_right: list[int],
+) -> Leaderboard:
+    """Of N votes: the two models, 'left', 'right', 'tie' or 'both_bad', who gave it, and the answers' characters."""
+    votes = _Votes.of(left, right, verdicts, people, lengths_left, lengths_right)
+    outliers: dict[int, str] = {}
+    while found := votes.outliers(votes.fit(votes.of_the_others(outliers)), outliers):
+        outliers |= found
+    weights = votes.weights(leave_out=outliers)
+    best = votes.fit(weights)
+    random = np.random.default_rng(0)
+    resamples = np.array([votes.fit(weights * votes.resampled(random), best) for _ in range(_RESAMPLES)])
+
+    def estimate(values: Floats, value: float) -> Estimate:
+        tail = (1 - CONFIDENCE) / 2
+        low, high = np.quantile(values, [tail, 1 - tail])
+        return Estimate(
+            value=round(value, 6), low=round(min(low, value), 6), high=round(max(high, value), 6), n=len(verdicts)
+        )
+
+    elo = [1000 + _ELO * points for points in (resamples[:, : len(votes.models)], best[: len(votes.models)])]
+    counts = Counter(
+        (name, "won" if verdict == side else "lost" if verdict in ("left", "right") else verdict)
+        for side, names in (("left", left), ("right", right))
+        for name, verdict in zip(names, verdicts, strict=True)
+    )
+    standings = [
+        Standing(
+            model=name,
+            rating=estimate(elo[0][:, place], float(elo[1][place])),
+            votes=sum(counts[name, what] for what in ("won", "lost", "tie", "both_bad")),
+            wins=counts[name, "won"],
+            losses=counts[name, "lost"],
+            ties=counts[name, "tie"],
+            both_bad=counts[name, "both_bad"],
+        )
+        for place, name in enumerate(votes.models)
+    ]
+    return Leaderboard(
+        standings=sorted(standings, key=lambda standing: (-standing.rating.value, standing.model)),
+        votes=len(verdicts),
+        people=len(votes.names),
+        left_wins=estimate(expit(resamples[:, -3]), float(expit(best[-3]))),
+        longer_wins=estimate(expit(resamples[:, -2]), float(expit(best[-2]))),
+        outliers=[
+            Outlier(person=votes.names[person], votes=int(votes.given[person]), why=why)
+            for person, why in sorted(outliers.items(), key=lambda item: votes.names[item[0]])
+        ],
+        capped=[name for name, given in zip(votes.names, votes.given, strict=True) if given > votes.most],
+    )
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """Votes as numbers. Parameters are strengths (M,), and those of the left side, of length, and of ties."""
+
+    models: list[str]
+    names: list[str]
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    points: Floats  # 1 for left, 0 for right, a half for neither
+    doublings: Floats  # how often the left answer is twice as long as the right one
+    person: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        left: list[str],
+        right: list[str],
+        verdicts: list[str],
+        people: list[str],
+        lengths_left: list[int],
+        lengths_right: list[int],
+    ) -> "_Votes":
+        models, places = np.unique([left, right], return_inverse=True)
+        names, person = np.unique(people, return_inverse=True)
+        places = places.reshape(2, -1)
+        longer = np.log2(np.maximum(lengths_left, 1)) - np.log2(np.maximum(lengths_right, 1))
+        points = np.array([{"left": 1.0, "right": 0.0}.get(verdict, 0.5) for verdict in verdicts])
+        return cls(models.tolist(), names.tolist(), places[0], places[1], points, longer, person)
+
+    @property
+    def given(self) -> NDArray[np.int64]:
+        """Votes of each person."""
+        return np.bincount(self.person, minlength=len(self.names))
+
+    @property
+    def most(self) -> float:
+        """Votes for which a person may count."""
+        return max(1.0, MAX_PERSON_SHARE * len(self.points))
+
+    def weights(self, leave_out: Collection[int]) -> Floats:
+        of_person = np.minimum(1.0, self.most / self.given)
+        of_person[list(leave_out)] = 0.0
+        return np.asarray(of_person[self.person])
+
+    def of_the_others(self, outliers: Collection[int]) -> Floats:
+        """Weights to judge people by: where there are others, who gave very many votes is not judged by their own."""
+        weights = self.weights({*outliers, *np.flatnonzero(self.given > self.most).tolist()})
+        return weights if weights.any() else self.weights(outliers)
+
+    def resampled(self, random: np.random.Generator) -> Floats:
+        """How often each vote is drawn, if people are drawn with all of their votes."""
+        drawn = np.bincount(random.integers(0, len(self.names), len(self.names)), minlength=len(self.names))
+        return np.asarray(drawn[self.person], dtype=float)
+
+    def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
+        """The likeliest parameters, (M + 3,), with a weak prior; strengths are 0 on average."""
+        first = np.zeros(len(self.models) + 3) if start is None else start
+        found = optimize.minimize(self._loss, first, args=(weights,), jac=True, method="L-BFGS-B").x
+        found[: len(self.models)] -= found[: len(self.models)].mean()
+        return np.asarray(found)
+
+    def _advantage(self, parameters: Floats) -> Floats:
+        strengths = parameters[: len(self.models)]
+        return np.asarray(
+            strengths[self.left] - strengths[self.right] + parameters[-3] + parameters[-2] * self.doublings
+        )
+
+    def _shares(self, parameters: Floats) -> tuple[Floats, Floats, Floats]:
+        """P(left), P(right) and P(neither) of every vote."""
+        half = self._advantage(parameters) / 2
+        logits = np.stack([half, -half, np.full_like(half, parameters[-1])])
+        shares = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
+        return shares[0], shares[1], shares[2]
+
+    def _loss(self, parameters: Floats, weights: Floats) -> tuple[float, Floats]:
+        """Minus the log-posterior, and its gradient."""
+        to_left, to_right, neither = self._shares(parameters)
+        tied = self.points == 0.5
+        said = np.where(tied, neither, np.where(self.points == 1, to_left, to_right))
+        of_advantage = weights * ((to_left - to_right) / 2 - np.where(tied, 0.0, self.points - 0.5))
+        gradient = _PRIOR * parameters
+        gradient[: len(self.models)] += np.bincount(self.left, of_advantage, len(self.models))
+        gradient[: len(self.models)] -= np.bincount(self.right, of_advantage, len(self.models))
+        gradient[-3] += of_advantage.sum()
+        gradient[-2] += (of_advantage * self.doublings).sum()
+        gradient[-1] += (weights * (neither - tied)).sum()
+        loss = _PRIOR / 2 * float(parameters @ parameters) - float(weights @ np.log(np.maximum(said, 1e-300)))
+        return loss, gradient
+
+    def outliers(self, parameters: Floats, known: dict[int, str]) -> dict[int, str]:
+        """People who vote as nobody would to whom the answers matter, by what the others' votes say of them."""
+        to_left, _, neither = self._shares(parameters)
+        expected = to_left + neither / 2
+        variance = to_left + neither / 4 - expected**2
+        surprise = self.points - expected
+        found: dict[int, str] = {}
+        limit = float(stats.norm.isf(_FALSE_ALARM / 2 / len(self.names)))
+        for why, lean, sided in (
+            ("against everybody else", expected - 0.5, False),
+            ("always the same side", np.ones_like(expected), True),
+        ):
+            total = np.bincount(self.person, surprise * lean, len(self.names))
+            spread = np.sqrt(np.bincount(self.person, variance * lean**2, len(self.names)))
+            score = np.divide(total, spread, out=np.zeros_like(total), where=spread > 0)
+            odd = (np.abs(score) if sided else -score) > limit
+            for person in np.flatnonzero(odd & (self.given >= _LEAST_VOTES)):
+                if int(person) not in known:
+                    found.setdefault(int(person), why)
+        return found
