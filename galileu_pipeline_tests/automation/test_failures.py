@@ -139,7 +139,7 @@ def test_the_webhooks_address_stays_a_secret(webhook: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "remedy"), [(28, "galileu prune"), (30, "writable"), (13, "writable"), (5, "dmesg")]
+    ("number", "remedy"), [(28, "galileu prune"), (30, "writable"), (13, "read and write there"), (5, "dmesg")]
 )
 def test_a_disk_that_takes_nothing_fails_once_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
