@@ -38,7 +38,7 @@ def model_evaluation(
 
 @dg.asset_check(asset=model_evaluation)
 def the_judge_knows_what_people_prefer(model_evaluation: Artifact) -> dg.AssetCheckResult:
-    """On held-out pairs the reward model agrees with people more often than a coin would (exact 95 % interval)."""
+    """On held-out pairs the reward model agrees with people more often than a coin would (95 % interval)."""
     accuracy = read_evaluation(model_evaluation.path).judge.accuracy
     return dg.AssetCheckResult(passed=accuracy.beats_chance, description=str(accuracy), metadata=accuracy.model_dump())
 

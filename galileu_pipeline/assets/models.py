@@ -116,7 +116,7 @@ def _beats_chance(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
 
     @dg.asset_check(asset=asset, name="held_out_accuracy_beats_chance")
     def check(model: Artifact) -> dg.AssetCheckResult:
-        """On held-out pairs the chosen answer wins more often than a coin would have it (exact 95 % interval)."""
+        """On held-out pairs the chosen answer wins more often than a coin would have it (95 % interval)."""
         accuracy = PreferenceAccuracy.model_validate(model.manifest.metrics["preference_accuracy"][name])
         return dg.AssetCheckResult(
             passed=accuracy.beats_chance, description=str(accuracy), metadata=accuracy.model_dump()

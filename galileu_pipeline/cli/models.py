@@ -91,6 +91,9 @@ def compare(
     for row in wording.figures():
         table.add_row(*row)
     out.print(table)
+    p = evaluation.model(candidate).preference_p
+    if p is not None:
+        out.print(f"Preference accuracy on the same pairs: p = {p:.3f} (McNemar).", highlight=False)
     out.print(_said_by_people(people), highlight=False)
     for answer in read_answers(made.artifact.path)[: 2 * questions]:
         if answer.model == evaluation.models[0].id:

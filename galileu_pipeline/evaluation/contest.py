@@ -28,6 +28,7 @@ from galileu_pipeline.evaluation.results import (
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec
 from galileu_pipeline.evaluation.statistics import (
     bootstrap,
+    mcnemar,
     mean,
     preference_accuracy,
     proportion,
@@ -42,7 +43,7 @@ from galileu_pipeline.training.backbone import load_judge, load_tokenizer
 from galileu_pipeline.training.encoding import Messages, encode_answer, encode_prompt
 from galileu_pipeline.training.examples import Encode, completion, encode_examples, preference
 from galileu_pipeline.training.generation import GeneratedAnswer, generate
-from galileu_pipeline.training.held_out_pairs import HeldOutPairs
+from galileu_pipeline.training.held_out_pairs import HeldOutPairs, questions_of
 from galileu_pipeline.training.networks import Network, Networks
 from galileu_pipeline.training.runner import read_split
 from galileu_pipeline.training.scoring import answer_rewards
@@ -59,6 +60,7 @@ class Performance:
     answers: list[GeneratedAnswer]
     canaries_passed: dict[str, bool]
     accuracy: PreferenceAccuracy
+    right: list[bool]  # a held-out pair each
     margin: Mean
     kl: list[float]  # nats a token, a paragraph each
     nll: list[float]  # negative log-likelihood of the paragraphs, nats a token
@@ -149,7 +151,8 @@ def perform(
         canaries_passed={
             canary.id: canary.passes(answer.text) for canary, answer in zip(asked, answers[len(prompts) :], strict=True)
         },
-        accuracy=preference_accuracy([one.mean for one in logprobs.chosen], [one.mean for one in logprobs.rejected]),
+        accuracy=logprobs.accuracy(),
+        right=logprobs.right(),
         margin=mean(margins),
         kl=list(kl),
         nll=list(nll),
@@ -201,10 +204,14 @@ def judged(
         for performance in performances
     ]
     chosen, rejected = (rewards(pairs["prompt"], pairs[side]) for side in ("chosen", "rejected"))
-    correlation = rank_correlation(rewards(rated["prompt"], rated["completion"]), rated["score"])
-    return Judge(
-        id=spec.judge.id, accuracy=preference_accuracy(chosen, rejected), rank_correlation=correlation
-    ), by_model
+    judge_record = Judge(
+        id=spec.judge.id,
+        accuracy=preference_accuracy(chosen, rejected, questions_of(pairs)),
+        rank_correlation=rank_correlation(
+            rewards(rated["prompt"], rated["completion"]), rated["score"], questions_of(rated)
+        ),
+    )
+    return judge_record, by_model
 
 
 def figures(
@@ -228,6 +235,7 @@ def _figures(
         id=own.model.id,
         asset=own.model.asset,
         preference_accuracy=own.accuracy,
+        preference_p=round(mcnemar(own.right, champion.right), 6) if champion else None,
         preference_margin=own.margin,
         reward=mean(rewards),
         win_rate=compare(own.answers, rewards, champion.answers, champion_rewards) if champion else None,

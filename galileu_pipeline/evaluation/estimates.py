@@ -18,7 +18,7 @@ class Estimate(BaseModel):
 
 
 class Proportion(Estimate):
-    """A share of `n` trials with its exact interval (Clopper & Pearson 1934)."""
+    """A share of `n` trials with its exact interval (Clopper & Pearson 1934), for fewer where some are alike."""
 
     @property
     def beats_chance(self) -> bool:

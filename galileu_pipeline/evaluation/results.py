@@ -19,6 +19,7 @@ class ModelFigures(_Record):
     id: str
     asset: str
     preference_accuracy: PreferenceAccuracy = Field(description="pairs in which the chosen answer is likelier a token")
+    preference_p: float | None = Field(None, description="of its difference from the champion's (McNemar)")
     preference_margin: Mean = Field(description="mean log-probability a token, chosen minus rejected, nats")
     reward: Mean = Field(description="of its answers, by the reward model")
     win_rate: WinRate | None = Field(description="questions to which its answer gets more reward than the champion's")
@@ -39,7 +40,7 @@ class Judge(_Record):
 
     id: str
     accuracy: PreferenceAccuracy = Field(description="held-out pairs in which the chosen answer gets more reward")
-    rank_correlation: Estimate | None = Field(description="Spearman's rho of reward and people's mean ratings")
+    rank_correlation: Estimate | None = Field(description="Kendall's tau with people's mean ratings, within a question")
 
 
 class Evaluation(_Record):

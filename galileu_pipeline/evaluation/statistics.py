@@ -1,9 +1,9 @@
 """How figures get their uncertainty."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from galileu_pipeline.evaluation.estimates import Estimate, Mean, PreferenceAccuracy, Proportion, WinRate
@@ -31,7 +31,7 @@ def lower_bound(found: WinRate, confidence: float) -> float:
     return _clopper_pearson(found.wins + found.ties / 2, found.n, confidence)[0]
 
 
-def _clopper_pearson(points: float, n: int, confidence: float) -> tuple[float, float]:
+def _clopper_pearson(points: float, n: float, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low = float(stats.beta.ppf(tail, points, n - points + 1)) if points > 0 else 0.0
     high = float(stats.beta.ppf(1 - tail, points + 1, n - points)) if points < n else 1.0
@@ -48,18 +48,66 @@ def proportion(successes: int, n: int) -> Proportion:
     return Proportion(value=round(successes / n, 6), low=round(interval.low, 6), high=round(interval.high, 6), n=n)
 
 
-def preference_accuracy(chosen: Sequence[float], rejected: Sequence[float]) -> PreferenceAccuracy:
-    """How often the chosen answer scores above the rejected one, (N,) each; ties are counted apart.
+def preference_accuracy(
+    chosen: Sequence[float], rejected: Sequence[float], questions: Sequence[Hashable]
+) -> PreferenceAccuracy:
+    """How often the chosen answer scores above the rejected one; ties are counted apart.
 
     Where all are ties nothing is known: 0.5, of anything from 0 to 1.
+
+    Args:
+        chosen: scores of N pairs; `rejected` likewise.
+        questions: what each pair is about, (N,). Pairs of one question are not independent (`clustered_proportion`).
     """
     margins = np.asarray(chosen, dtype=float) - np.asarray(rejected, dtype=float)
-    ties = int((margins == 0).sum())
-    decided = len(margins) - ties
-    if decided == 0:
+    decided = np.flatnonzero(margins != 0)
+    ties = len(margins) - len(decided)
+    if len(decided) == 0:
         return PreferenceAccuracy(value=0.5, low=0.0, high=1.0, n=0, ties=ties)
-    share = proportion(int((margins > 0).sum()), decided)
+    share = clustered_proportion(margins[decided] > 0, [questions[place] for place in decided.tolist()])
     return PreferenceAccuracy(**share.model_dump(), ties=ties)
+
+
+def clustered_proportion(successes: Sequence[bool] | NDArray[np.bool_], clusters: Sequence[Hashable]) -> Proportion:
+    """A share of N trials, (N,), some of which belong together and come out alike, such as pairs of one question.
+
+    The exact interval of as many independent trials as would vary as much (Korn and Graubard, Survey Methodology 24,
+    1998); where each trial stands alone, it is that of `proportion`. A percentile bootstrap over clusters would be of
+    no width where all succeed.
+
+    Raises:
+        ValueError: there are none.
+    """
+    right = np.asarray(successes, dtype=float)
+    n, successful = len(right), int(right.sum())
+    plain = proportion(successful, n)
+    numbers: dict[Hashable, int] = {}
+    cluster = [numbers.setdefault(name, len(numbers)) for name in clusters]
+    groups = len(numbers)
+    if groups == n:
+        return plain
+    share = successful / n
+    effective = float(groups)
+    if groups > 1 and 0 < share < 1:
+        residuals = np.bincount(cluster, right - share)
+        variance = groups / (groups - 1) * float(residuals @ residuals) / n**2
+        effective = share * (1 - share) / variance if variance > 0 else float(n)
+        # Few clusters tell little of how much they vary.
+        tail = (1 + CONFIDENCE) / 2
+        effective *= (stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, groups - 1)) ** 2
+    effective = min(effective, float(n))
+    low, high = _clopper_pearson(share * effective, effective, CONFIDENCE)
+    return Proportion(value=plain.value, low=round(low, 6), high=round(high, 6), n=n)
+
+
+def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
+    """The chance, were two models equally often right, of a difference on the same N trials at least as large.
+
+    Exact, by the trials on which just one of them is right (McNemar, Psychometrika 12, 1947).
+    """
+    gained = sum(mine and not theirs for mine, theirs in zip(one, other, strict=True))
+    lost = sum(theirs and not mine for mine, theirs in zip(one, other, strict=True))
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def mean(values: Sequence[float]) -> Mean:
@@ -76,18 +124,31 @@ def mean(values: Sequence[float]) -> Mean:
     return Mean(value=round(middle, 6), low=round(middle - margin, 6), high=round(middle + margin, 6), n=len(values))
 
 
-def rank_correlation(scores: Sequence[float], ratings: Sequence[float]) -> Estimate | None:
-    """Spearman's rho of a model's scores and people's mean scores; None where one of them is constant."""
-    if len(scores) < 3 or np.ptp(scores) == 0 or np.ptp(ratings) == 0:
+def rank_correlation(
+    scores: Sequence[float], ratings: Sequence[float], questions: Sequence[Hashable]
+) -> Estimate | None:
+    """Kendall's tau of a model's scores and people's mean ratings of N answers, (N,) each, within their questions.
+
+    Of two answers to a question that people rate differently, 1 where the model orders them alike, -1 where otherwise,
+    0 where it sees no difference; the mean over all such twos. Answers to different questions are not compared: that
+    some questions are easier says nothing of a model's judgement. The interval is a bootstrap over questions; `n` are
+    the questions that have such twos, and where there are fewer than three the result is None.
+    """
+    score, rating = np.asarray(scores, dtype=float), np.asarray(ratings, dtype=float)
+    members: dict[Hashable, list[int]] = {}
+    for place, question in enumerate(questions):
+        members.setdefault(question, []).append(place)
+    agreed, compared = [], []
+    for places in members.values():
+        one, other = np.triu_indices(len(places), k=1)
+        by_people = np.sign(rating[places][one] - rating[places][other])
+        by_model = np.sign(score[places][one] - score[places][other])
+        if count := int(np.count_nonzero(by_people)):
+            agreed.append(float(by_people @ by_model))
+            compared.append(float(count))
+    if len(compared) < 3:
         return None
-    return bootstrap(_spearman, scores, ratings)
-
-
-def _spearman(one: Any, other: Any) -> float:
-    """0 where a resample happens to be constant."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return 0.0
-    return float(np.corrcoef(stats.rankdata(one), stats.rankdata(other))[0, 1])
+    return bootstrap(lambda alike, all_twos: alike.sum() / all_twos.sum(), agreed, compared)
 
 
 def bootstrap(statistic: Callable[..., float], *samples: Sequence[float]) -> Estimate:

@@ -65,10 +65,10 @@ class DpoRecipe(Recipe[DpoSettings]):
         margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
         return {
             "preference_accuracy": {
-                "base_model": self._base.accuracy(),
-                "sft_model": self._sft.accuracy(),
-                "dpo_model": dpo.accuracy(),
+                "base_model": self._base.accuracy().model_dump(),
+                "sft_model": self._sft.accuracy().model_dump(),
+                "dpo_model": dpo.accuracy().model_dump(),
             },
-            "implicit_reward_accuracy": preference_accuracy(chosen, rejected).model_dump(),
+            "implicit_reward_accuracy": preference_accuracy(chosen, rejected, dpo.questions).model_dump(),
             "reward_margin": round(sum(margins) / len(margins), 6),
         }

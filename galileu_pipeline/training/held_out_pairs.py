@@ -6,7 +6,9 @@ from typing import Any
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+from galileu_pipeline.evaluation.estimates import PreferenceAccuracy
 from galileu_pipeline.evaluation.statistics import preference_accuracy
+from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.training.encoding import EncodedAnswer
 from galileu_pipeline.training.scoring import AnswerLogprob, answer_logprobs
 
@@ -17,12 +19,17 @@ class PairLogprobs:
 
     chosen: list[AnswerLogprob]
     rejected: list[AnswerLogprob]
+    questions: list[str]
 
-    def accuracy(self) -> dict[str, Any]:
+    def accuracy(self) -> PreferenceAccuracy:
         """How often the chosen answer is the likelier one, by the mean log-probability of its tokens."""
         return preference_accuracy(
-            [answer.mean for answer in self.chosen], [answer.mean for answer in self.rejected]
-        ).model_dump()
+            [answer.mean for answer in self.chosen], [answer.mean for answer in self.rejected], self.questions
+        )
+
+    def right(self) -> list[bool]:
+        """Whether it is, of each pair."""
+        return [one.mean > other.mean for one, other in zip(self.chosen, self.rejected, strict=True)]
 
     def implicit_rewards(self, reference: "PairLogprobs", beta: float) -> tuple[list[float], list[float]]:
         """beta * log(policy / reference) of both sides, (N,) each: the reward of DPO (2305.18290, eq. 5)."""
@@ -38,6 +45,7 @@ class HeldOutPairs:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, pairs: Dataset, batch_size: int) -> None:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
+        self._questions = questions_of(pairs)
         self._chosen, self._rejected = (
             [EncodedAnswer(row["prompt_ids"] + row[side], len(row["prompt_ids"])) for row in pairs]
             for side in ("chosen_ids", "rejected_ids")
@@ -48,4 +56,10 @@ class HeldOutPairs:
         return PairLogprobs(
             answer_logprobs(model, self._tokenizer, self._chosen, self._batch_size),
             answer_logprobs(model, self._tokenizer, self._rejected, self._batch_size),
+            self._questions,
         )
+
+
+def questions_of(rows: Dataset) -> list[str]:
+    """What tells which rows are about the same question, by their column `prompt`, (N,)."""
+    return [json_digest(prompt) for prompt in rows["prompt"]]

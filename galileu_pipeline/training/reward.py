@@ -14,6 +14,7 @@ from galileu_pipeline.training.backbone import load_reward_model
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
 from galileu_pipeline.training.encoding import EncodedAnswer, up_to_the_end
 from galileu_pipeline.training.examples import EncodedRow, completion, encode_examples, whole_preference
+from galileu_pipeline.training.held_out_pairs import questions_of
 from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe, read_split
 from galileu_pipeline.training.scoring import answer_rewards
@@ -56,11 +57,12 @@ class RewardRecipe(Recipe[RewardSettings]):
         rated = read_split(self.spec.dataset, "answers")
         answers = encode_examples(rated, tokenizer, completion, self.settings.max_length).rows
         rewards = self._rewards(trainer.model, tokenizer, answers["input_ids"])
-        correlation = rank_correlation(rewards, answers["score"])
+        correlation = rank_correlation(rewards, answers["score"], questions_of(answers))
+        questions = questions_of(test)
         return {
             "preference_accuracy": {
-                "reward_model": preference_accuracy(chosen, rejected).model_dump(),
-                "untrained_head": preference_accuracy(*self._untrained).model_dump(),
+                "reward_model": preference_accuracy(chosen, rejected, questions).model_dump(),
+                "untrained_head": preference_accuracy(*self._untrained, questions).model_dump(),
             },
             "reward_margin": round(sum(margins) / len(margins), 6),
             "reward_rating_rank_correlation": correlation.model_dump() if correlation else None,

@@ -14,7 +14,7 @@ BASE, DPO, PPO = "base_model-000000000000", "dpo_model-111111111111", "ppo_model
 
 def accuracy_of(right: int) -> PreferenceAccuracy:
     """Of a hundred pairs."""
-    return preference_accuracy([1.0] * right + [0.0] * (100 - right), [0.5] * 100)
+    return preference_accuracy([1.0] * right + [0.0] * (100 - right), [0.5] * 100, range(100))
 
 
 MakeEvaluation = Callable[..., Evaluation]

@@ -6,7 +6,9 @@ import pytest
 from galileu_pipeline.evaluation.curves import plot_curves
 from galileu_pipeline.evaluation.statistics import (
     bootstrap,
+    clustered_proportion,
     lower_bound,
+    mcnemar,
     mean,
     preference_accuracy,
     proportion,
@@ -32,13 +34,13 @@ def test_beating_chance_takes_the_whole_interval() -> None:
 
 
 def test_ties_are_counted_apart() -> None:
-    found = preference_accuracy([1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0])
+    found = preference_accuracy([1.0, 2.0, 0.0, 5.0], [1.0, 1.0, 1.0, 1.0], "abcd")
     assert (found.n, found.ties) == (3, 1)
     assert found.value == pytest.approx(2 / 3, abs=1e-6)
 
 
 def test_of_nothing_but_ties_nothing_is_known() -> None:
-    found = preference_accuracy([1.0, 2.0], [1.0, 2.0])
+    found = preference_accuracy([1.0, 2.0], [1.0, 2.0], "ab")
     assert (found.value, found.low, found.high, found.n, found.ties) == (0.5, 0.0, 1.0, 0, 2)
 
 
@@ -47,13 +49,50 @@ def test_no_pairs_is_an_error() -> None:
         proportion(0, 0)
 
 
-def test_rank_correlation() -> None:
-    rising, falling = (rank_correlation(scores, [0.1, 0.2, 0.9]) for scores in ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0]))
-    assert rising is not None
-    assert falling is not None
-    assert (rising.value, falling.value) == (1.0, -1.0)
-    assert rank_correlation([1.0, 1.0, 1.0], [0.1, 0.2, 0.9]) is None
-    assert rank_correlation([1.0, 2.0], [0.1, 0.2]) is None
+def test_rank_correlation_is_that_within_questions() -> None:
+    questions = [question for question in "pqrs" for _ in range(3)]
+    ratings = [0.1, 0.2, 0.9] * 4
+    same, upside_down, blind, once_wrong = [1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [2.0, 1.0, 3.0]
+    for scores, value in ((same, 1.0), (upside_down, -1.0), (blind, 0.0), (once_wrong, 1 / 3)):
+        # One question is easier than another, which says nothing.
+        shifted = [score + 10 * (place // 3) for place, score in enumerate(scores * 4)]
+        found = rank_correlation(shifted, ratings, questions)
+        assert found is not None
+        assert found.value == pytest.approx(value, abs=1e-6)
+        assert found.n == 4
+    assert rank_correlation([1.0, 2.0], [0.1, 0.2], "pp") is None
+    assert rank_correlation([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4], "pqrs") is None
+
+
+def test_pairs_of_one_question_count_for_less() -> None:
+    """150 questions of 5 pairs each, which come out alike: intervals that ignore it miss the truth far too often."""
+    random = np.random.default_rng(0)
+    questions = [number // 5 for number in range(150 * 5)]
+    covered = {"clustered": 0, "exact": 0}
+    for _ in range(400):
+        share_right = random.beta(3, 2, 150)  # of a question's pairs; 0.6 on average
+        right = random.random(750) < np.repeat(share_right, 5)
+        for name, found in (
+            ("clustered", clustered_proportion(right, questions)),
+            ("exact", proportion(int(right.sum()), len(right))),
+        ):
+            covered[name] += found.low <= 0.6 <= found.high
+    assert covered["clustered"] >= 0.935 * 400
+    assert covered["exact"] < 0.9 * 400
+
+
+def test_where_each_pair_has_its_own_question_the_interval_is_the_exact_one() -> None:
+    right = [True] * 7 + [False] * 3
+    assert clustered_proportion(right, range(10)) == proportion(7, 10)
+    all_of_two = clustered_proportion([True] * 10, [0] * 5 + [1] * 5)
+    assert (all_of_two.value, all_of_two.low, all_of_two.n) == (1.0, proportion(2, 2).low, 10)
+    assert clustered_proportion([True, False, True], "aaa").low < 0.05
+
+
+def test_mcnemar_by_hand() -> None:
+    assert mcnemar([True] * 5 + [False] * 3, [False] * 5 + [False] * 3) == pytest.approx(2 * 0.5**5)
+    assert mcnemar([True, False], [True, False]) == 1.0
+    assert mcnemar([True, False], [False, True]) == 1.0
 
 
 @pytest.mark.parametrize(

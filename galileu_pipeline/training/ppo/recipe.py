@@ -104,9 +104,9 @@ class PpoRecipe(Recipe[PpoSettings]):
             (self.spec.output / ANSWERS_NAME).write_bytes((self.spec.checkpoints / ANSWERS_NAME).read_bytes())
         return {
             "preference_accuracy": {
-                "base_model": self._base.accuracy(),
-                "sft_model": self._sft.accuracy(),
-                "ppo_model": self._pairs.logprobs(_policy(trainer)).accuracy(),
+                "base_model": self._base.accuracy().model_dump(),
+                "sft_model": self._sft.accuracy().model_dump(),
+                "ppo_model": self._pairs.logprobs(_policy(trainer)).accuracy().model_dump(),
             },
             "held_out_reward": {
                 "sft_model": mean([answer.reward for answer in self._sft_answers]).model_dump(),
