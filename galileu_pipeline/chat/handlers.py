@@ -235,8 +235,14 @@ class Chat:
             return str(error)
 
     def statistics(self, request: gr.Request) -> Any:
-        """What was collected so far."""
-        return statistics.show(self.collector.get_feedback_stats(), _language(request))
+        """What was collected so far, and the leaderboard as the last `feedback_analytics` has it."""
+        from galileu_pipeline.feedback.stages import (
+            read_analytics,  # takes a second to load, and the first answer need not wait
+        )
+
+        analytics = self.store.find_current("feedback_analytics")
+        board = read_analytics(analytics).leaderboard if analytics else None
+        return statistics.show(self.collector.get_feedback_stats(), board, _language(request))
 
     def _may_ask(self, question: str, browser_id: str, request: gr.Request) -> bool:
         """Whether the question can be put to a model; tells the person why not."""

@@ -160,9 +160,10 @@ def _statistics_tab(chat: Chat, i18n: gr.I18n, tab: gr.Tab) -> None:
         verdicts = gr.BarPlot(
             label=i18n("verdicts"), show_label=True, height=290, min_width=260, elem_id="plot-verdicts"
         )
+    board = gr.Dataframe(label=i18n("leaderboard"), interactive=False, visible=False, wrap=True, elem_id="leaderboard")
     refresh = gr.Button(i18n("refresh"), size="sm", elem_id="refresh")
     for trigger in (tab.select, refresh.click):
-        trigger(chat.statistics, None, [summary, by_day, ratings, verdicts], **_EVENT)
+        trigger(chat.statistics, None, [summary, by_day, ratings, verdicts, board], **_EVENT)
 
 
 def _example(number: int) -> Any:

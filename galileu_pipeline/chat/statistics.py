@@ -1,6 +1,6 @@
-"""The statistics tab: what was collected, as a line and three plots."""
+"""The statistics tab: what was collected, as a line and three plots, and the models by strength."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import pandas as pd
@@ -8,9 +8,14 @@ import pandas as pd
 from galileu_pipeline.chat.texts import say
 from galileu_pipeline.languages import Language, number
 
+if TYPE_CHECKING:
+    from galileu_pipeline.evaluation.leaderboard import Leaderboard
 
-def show(stats: dict[str, Any], language: Language) -> tuple[str, gr.BarPlot, gr.BarPlot, gr.BarPlot]:
-    """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`."""
+
+def show(
+    stats: dict[str, Any], board: "Leaderboard | None", language: Language
+) -> tuple[str, gr.BarPlot, gr.BarPlot, gr.BarPlot, gr.Dataframe]:
+    """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`; models."""
     day, count, rating, verdict = (say(language, key) for key in ("day", "count", "ratings", "verdict"))
     average = stats["average_rating"]
     summary = say(language, "summary", **stats, average="–" if average is None else number(average, language, 2))
@@ -29,7 +34,23 @@ def show(stats: dict[str, Any], language: Language) -> tuple[str, gr.BarPlot, gr
         gr.BarPlot(days, x=day, y=count, y_lim=_from_zero(days[count])),
         gr.BarPlot(ratings, x=rating, y=count, y_lim=_from_zero(ratings[count])),
         gr.BarPlot(verdicts, x=verdict, y=count, y_lim=_from_zero(verdicts[count]), sort=list(verdicts[verdict])),
+        gr.Dataframe(_standings(board, language), visible=board is not None),
     )
+
+
+def _standings(board: "Leaderboard | None", language: Language) -> pd.DataFrame:
+    """The strongest first, each rating with its interval."""
+    rows = [
+        (
+            standing.model,
+            f"{number(standing.rating.value, language, 0)} "
+            f"[{number(standing.rating.low, language, 0)}; {number(standing.rating.high, language, 0)}]",
+            *(number(count, language) for count in (standing.wins, standing.losses, standing.ties, standing.both_bad)),
+        )
+        for standing in (board.standings if board else ())
+    ]
+    columns = ("model", "strength", "wins", "losses", "verdict_tie", "verdict_both_bad")
+    return pd.DataFrame(rows, columns=[say(language, column) for column in columns])
 
 
 def _from_zero(counts: pd.Series) -> list[float | None]:

@@ -53,6 +53,11 @@ _PT = {
     "verdict_right": "direita",
     "verdict_tie": "empate",
     "verdict_both_bad": "as duas ruins",
+    "leaderboard": "Modelos por força (pelos votos lado a lado)",
+    "model": "modelo",
+    "strength": "pontos",
+    "wins": "vitórias",
+    "losses": "derrotas",
     "refresh": "Atualizar",
     "summary": (
         "**{total_feedback}** respostas avaliadas por **{people}** pessoas · "
@@ -112,6 +117,11 @@ _EN = {
     "verdict_right": "right",
     "verdict_tie": "tie",
     "verdict_both_bad": "both bad",
+    "leaderboard": "Models by strength (by side-by-side votes)",
+    "model": "model",
+    "strength": "rating",
+    "wins": "wins",
+    "losses": "losses",
     "refresh": "Refresh",
     "summary": (
         "**{total_feedback}** answers rated by **{people}** people · "

@@ -136,15 +136,19 @@ def rank(
 
 @dataclass(frozen=True)
 class _Votes:
-    """Votes as numbers. Parameters are strengths (M,), and those of the left side, of length, and of ties."""
+    """N votes as numbers, and the C different ones that there are of them, which are all that a fit looks at.
+
+    Parameters are strengths (M,), and those of the left side, of length, and of ties.
+    """
 
     models: list[str]
     names: list[str]
-    left: NDArray[np.int64]
+    person: NDArray[np.int64]  # of each vote
+    cell: NDArray[np.int64]  # which of the different votes it is
+    left: NDArray[np.int64]  # of each of those
     right: NDArray[np.int64]
     points: Floats  # 1 for left, 0 for right, a half for neither
-    doublings: Floats  # how often the left answer is twice as long as the right one
-    person: NDArray[np.int64]
+    doublings: Floats  # how often the left answer is twice as long as the right one, to a quarter
 
     @classmethod
     def of(
@@ -158,10 +162,20 @@ class _Votes:
     ) -> "_Votes":
         models, places = np.unique([left, right], return_inverse=True)
         names, person = np.unique(people, return_inverse=True)
-        places = places.reshape(2, -1)
         longer = np.log2(np.maximum(lengths_left, 1)) - np.log2(np.maximum(lengths_right, 1))
-        points = np.array([{"left": 1.0, "right": 0.0}.get(verdict, 0.5) for verdict in verdicts])
-        return cls(models.tolist(), names.tolist(), places[0], places[1], points, longer, person)
+        points = [{"left": 1.0, "right": 0.0}.get(verdict, 0.5) for verdict in verdicts]
+        votes = np.column_stack([*places.reshape(2, -1), points, np.round(4 * longer) / 4])
+        different, cell = np.unique(votes, axis=0, return_inverse=True)
+        return cls(
+            models=models.tolist(),
+            names=names.tolist(),
+            person=person,
+            cell=cell.reshape(-1),
+            left=different[:, 0].astype(np.int64),
+            right=different[:, 1].astype(np.int64),
+            points=different[:, 2],
+            doublings=different[:, 3],
+        )
 
     @property
     def given(self) -> NDArray[np.int64]:
@@ -171,7 +185,7 @@ class _Votes:
     @property
     def most(self) -> float:
         """Votes for which a person may count."""
-        return max(1.0, MAX_PERSON_SHARE * len(self.points))
+        return max(1.0, MAX_PERSON_SHARE * len(self.person))
 
     def weights(self, leave_out: Collection[int]) -> Floats:
         of_person = np.minimum(1.0, self.most / self.given)
@@ -191,7 +205,8 @@ class _Votes:
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
         """The likeliest parameters, (M + 3,), with a weak prior; strengths are 0 on average."""
         first = np.zeros(len(self.models) + 3) if start is None else start
-        found = optimize.minimize(self._loss, first, args=(weights,), jac=True, method="L-BFGS-B").x
+        of_cells = np.bincount(self.cell, weights, len(self.points))
+        found = optimize.minimize(self._loss, first, args=(of_cells,), jac=True, method="L-BFGS-B").x
         found[: len(self.models)] -= found[: len(self.models)].mean()
         return np.asarray(found)
 
@@ -202,14 +217,14 @@ class _Votes:
         )
 
     def _shares(self, parameters: Floats) -> tuple[Floats, Floats, Floats]:
-        """P(left), P(right) and P(neither) of every vote."""
+        """P(left), P(right) and P(neither) of the different votes, (C,) each."""
         half = self._advantage(parameters) / 2
         logits = np.stack([half, -half, np.full_like(half, parameters[-1])])
         shares = np.exp(logits - np.logaddexp.reduce(logits, axis=0))
         return shares[0], shares[1], shares[2]
 
     def _loss(self, parameters: Floats, weights: Floats) -> tuple[float, Floats]:
-        """Minus the log-posterior, and its gradient."""
+        """Minus the log-posterior, and its gradient; `weights` are those of the different votes, (C,)."""
         to_left, to_right, neither = self._shares(parameters)
         tied = self.points == 0.5
         said = np.where(tied, neither, np.where(self.points == 1, to_left, to_right))
@@ -224,7 +239,7 @@ class _Votes:
         return loss, gradient
 
     def outliers(self, parameters: Floats, known: dict[int, str]) -> dict[int, str]:
-        """People who vote as nobody would to whom the answers matter, by what the others' votes say of them."""
+        """People who vote as nobody would to whom the answers matter, by what the others' votes say of those."""
         to_left, _, neither = self._shares(parameters)
         expected = to_left + neither / 2
         variance = to_left + neither / 4 - expected**2
@@ -235,8 +250,8 @@ class _Votes:
             ("against everybody else", expected - 0.5, False),
             ("always the same side", np.ones_like(expected), True),
         ):
-            total = np.bincount(self.person, surprise * lean, len(self.names))
-            spread = np.sqrt(np.bincount(self.person, variance * lean**2, len(self.names)))
+            total = np.bincount(self.person, (surprise * lean)[self.cell], len(self.names))
+            spread = np.sqrt(np.bincount(self.person, (variance * lean**2)[self.cell], len(self.names)))
             score = np.divide(total, spread, out=np.zeros_like(total), where=spread > 0)
             odd = (np.abs(score) if sided else -score) > limit
             for person in np.flatnonzero(odd & (self.given >= _LEAST_VOTES)):

@@ -19,9 +19,13 @@ from galileu_pipeline.chat.texts import TEXTS, language_of
 from galileu_pipeline.chat.votes import ComparedAnswers, Person, RatedAnswer, VoteBox, shuffled
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
+from galileu_pipeline.feedback.analytics.analysis import analyse
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS
+from galileu_pipeline_tests.evaluation.test_people import vote
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, import_file
+from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 HERE: Any = SimpleNamespace(headers={}, client=None)  # a request as Gradio hands it on
 ANA = Person("browser:ana", "session:1")
@@ -243,3 +247,23 @@ def test_the_rival_is_the_newest_other_candidate(store: ArtifactStore) -> None:
     assert rival_model(store, base).id == dpo.id
     assert rival_model(store, dpo).id == sft.id
     assert rival_model(store, dpo, "base_model").id == base.id
+
+
+def test_the_statistics_show_the_leaderboard_once_there_is_one(store: ArtifactStore, box: VoteBox) -> None:
+    chat = Chat(store, box.collector, ChatSettings())
+    assert not chat.statistics(HERE)[-1].visible
+
+    warehouse = Warehouse(store.data.warehouse)
+    votes = [vote(number, "right", "old", "new") for number in range(8)]
+    import_file(warehouse, json_lines(store.data.root / "votes.jsonl", votes))
+    with warehouse.open() as connection:
+        text = analyse(connection).model_dump_json()
+
+    def write(folder: Path) -> Outcome:
+        (folder / "analytics.json").write_text(text)
+        return Outcome()
+
+    store.set_current(store.make(Plan("feedback_analytics", [], {}), write).artifact)
+    board = chat.statistics(HERE)[-1]
+    assert board.visible
+    assert [row[0] for row in board.value["data"]] == ["new", "old"]

@@ -101,6 +101,13 @@ def test_figures_in_the_numbers_of_the_language(analytics: FeedbackAnalytics) ->
     assert number(1234.5, "en", 1) == "1,234.5"
 
 
+def test_models_by_strength(analytics: FeedbackAnalytics) -> None:
+    portuguese, english = (Page(page_of(analytics, language)).words for language in LANGUAGES)
+    assert "Modelos por força" in portuguese
+    assert "By 1 votes of 1 people" in english
+    assert "Modelos por força" not in Page(page_of(analytics.model_copy(update={"leaderboard": None}), "pt")).words
+
+
 def test_the_models_of_today(analytics: FeedbackAnalytics) -> None:
     better, worse = proportion(60, 72), proportion(36, 72)
     words = Page(page_of(analytics, "pt", ("dpo_model", better, worse))).words

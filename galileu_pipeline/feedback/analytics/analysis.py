@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
+from galileu_pipeline.evaluation.leaderboard import Leaderboard, leaderboard
 from galileu_pipeline.feedback.statements import sql
 
 # The library holds several arrays of answers x values x values; beyond this many cells the closed form takes over.
@@ -147,6 +148,7 @@ class FeedbackAnalytics(_Frozen):
     )
     complaint_words: tuple[ComplaintWord, ...] = Field(description="most frequent first")
     duels: tuple[Duel, ...] = Field(description="models side by side, most votes first")
+    leaderboard: Leaderboard | None = Field(None, description="all of them by strength; None without such votes")
     masked_by_kind: dict[str, int] = Field(description="personal identifiers masked in texts, most frequent first")
 
 
@@ -185,6 +187,7 @@ def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int 
         raters=tuple(Rater(**row) for row in _rows(connection.sql(sql("analytics/select_extreme_raters")))),
         complaint_words=tuple(ComplaintWord(**row) for row in view("complaint_words", top)),
         duels=tuple(Duel(**row) for row in view("duels", top)),
+        leaderboard=leaderboard(connection),
         masked_by_kind={row["kind"]: row["found"] for row in view("masked")},
     )
 

@@ -41,6 +41,8 @@ def feedback_page(
         ratings=page.ratings(),
         agreement=page.agreement(),
         duels=page.duels(),
+        leaderboard=page.leaderboard(),
+        leaderboard_notes=page.leaderboard_notes(),
         worst_note=page.texts["worst_note"].format(votes=analytics.min_votes),
         worst_questions=page.worst_questions(),
         common_questions=page.common_questions(),
@@ -112,6 +114,43 @@ class _Page:
             )
             for duel in self.analytics.duels
         ]
+
+    def leaderboard(self) -> Rows:
+        board = self.analytics.leaderboard
+        return [
+            (
+                self.text(standing.model),
+                f"{self.count(round(standing.rating.value))} "
+                f"[{self.count(round(standing.rating.low))}; {self.count(round(standing.rating.high))}]",
+                *(
+                    self.count(value)
+                    for value in (standing.votes, standing.wins, standing.losses, standing.ties, standing.both_bad)
+                ),
+            )
+            for standing in (board.standings if board else ())
+        ]
+
+    def leaderboard_notes(self) -> list[str]:
+        """What else pleases people than good answers, and whose votes do not count."""
+        board = self.analytics.leaderboard
+        if board is None:
+            return []
+        notes = [
+            self.texts["leaderboard_note"].format(
+                votes=self.count(board.votes),
+                people=self.count(board.people),
+                left=self.percent(board.left_wins.value),
+                longer=self.percent(board.longer_wins.value),
+            )
+        ]
+        if board.outliers:
+            left_out = sum(outlier.votes for outlier in board.outliers)
+            notes.append(
+                self.texts["leaderboard_outliers"].format(
+                    people=self.count(len(board.outliers)), votes=self.count(left_out)
+                )
+            )
+        return notes
 
     def worst_questions(self) -> Rows:
         return [

@@ -66,6 +66,16 @@ _EN = {
     "alpha_meaning": "1 means that they always agree, 0 that they agree no more than by chance.",
     "no_alpha": "It cannot be told yet: too few answers were rated by two people.",
     "duels": "Models side by side",
+    "leaderboard": "Models by strength",
+    "strength": "rating",
+    "leaderboard_note": (
+        "By {votes} votes of {people} people: 400 points more are odds of ten to one, 1,000 is the average. Of two "
+        "equal answers the left one wins {left} of the votes that decide, and one twice as long {longer}; the ratings "
+        "are free of both."
+    ),
+    "leaderboard_outliers": (
+        "Left out: {votes} votes of {people} people who vote against everybody else, or always for the same side."
+    ),
     "model": "Model",
     "rival": "Against",
     "won": "Won",
@@ -180,6 +190,16 @@ _PT = {
     "alpha_meaning": "1 quer dizer que concordam sempre; 0, que concordam tanto quanto por acaso.",
     "no_alpha": "Ainda não se pode dizer: poucas respostas foram avaliadas por duas pessoas.",
     "duels": "Modelos lado a lado",
+    "leaderboard": "Modelos por força",
+    "strength": "pontos",
+    "leaderboard_note": (
+        "Por {votes} votos de {people} pessoas: 400 pontos a mais são chances de dez para uma, 1.000 é a média. De "
+        "duas respostas iguais, a da esquerda vence {left} dos votos que decidem, e a que tem o dobro do comprimento, "
+        "{longer}; os pontos não dependem de nenhum dos dois."
+    ),
+    "leaderboard_outliers": (
+        "Deixados de fora: {votes} votos de {people} pessoas que votam contra todas as outras, ou sempre no mesmo lado."
+    ),
     "model": "Modelo",
     "rival": "Contra",
     "won": "Ganhou",
