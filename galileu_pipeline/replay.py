@@ -101,9 +101,7 @@ def replay(
         InputError: nothing is left, or fewer pairs than the profile wants to train on.
         StageError: a training failed.
     """
-    made: dict[str, Made] = {}
-    for asset, found in _steps(store, warehouse, profile, launch, without, until, to):
-        made[asset] = found
+    made = _steps(store, warehouse, profile, launch, without, until, to)
     pairs, current = made["preference_pairs"].artifact, store.find_current("preference_pairs")
     result, baseline = made[to].artifact, store.find_current(to)
     return Replay(
@@ -121,43 +119,43 @@ def _steps(
     without: str | None,
     until: date | None,
     to: Target,
-) -> list[tuple[str, Made]]:
-    """Each artifact on the way to `to`, in the order in which they are made."""
+) -> dict[str, Made]:
+    """The artifacts on the way to `to` by asset, in the order in which they are made."""
     repair = profile.repair_text
-    pairs = stages.replay_preference_pairs(
+    made: dict[str, Made] = {}
+
+    def inputs(*assets: str) -> dict[str, Artifact]:
+        return {asset: made[asset].artifact for asset in assets}
+
+    made["preference_pairs"] = stages.replay_preference_pairs(
         store, warehouse, profile.pairing, repair_text=repair, without=without, until=until
     )
-    steps = [("preference_pairs", pairs)]
     if to == "preference_pairs":
-        return steps
+        return made
+    pairs = made["preference_pairs"].artifact
     if to != "sft_model":
-        dpo_dataset = stages.make_dpo_dataset(store, pairs.artifact, profile.datasets)
-        steps.append(("dpo_dataset", dpo_dataset))
+        made["dpo_dataset"] = stages.make_dpo_dataset(store, pairs, profile.datasets)
     if to == "dpo_dataset":
-        return steps
+        return made
     if to == "dpo_model":
-        _require_enough(dpo_dataset.artifact, profile)
-    sft_dataset = stages.make_sft_dataset(
-        store, pairs.artifact, store.data.curated, profile.pairing, profile.datasets, TextCleaner(repair)
+        _require_enough(made["dpo_dataset"].artifact, profile)
+    made["sft_dataset"] = stages.make_sft_dataset(
+        store, pairs, store.data.curated, profile.pairing, profile.datasets, TextCleaner(repair)
     )
-    base = make_model(store, profile.stage("base", {}), {}, launch)
-    sft_inputs = {"base_model": base.artifact, "sft_dataset": sft_dataset.artifact}
-    sft = make_model(store, profile.stage("sft", {}), sft_inputs, launch)
-    steps += [("sft_dataset", sft_dataset), ("base_model", base), ("sft_model", sft)]
+    made["base_model"] = make_model(store, profile.stage("base", {}), {}, launch)
+    made["sft_model"] = make_model(store, profile.stage("sft", {}), inputs("base_model", "sft_dataset"), launch)
     if to == "dpo_model":
-        inputs = {"base_model": base.artifact, "sft_model": sft.artifact, "dpo_dataset": dpo_dataset.artifact}
-        steps.append(("dpo_model", make_model(store, profile.stage("dpo", {}), inputs, launch)))
-    return steps
+        of_dpo = inputs("base_model", "sft_model", "dpo_dataset")
+        made["dpo_model"] = make_model(store, profile.stage("dpo", {}), of_dpo, launch)
+    return made
 
 
 def _require_enough(dataset: Artifact, profile: Profile) -> None:
     """As the check `enough_pairs_to_train_on` has it."""
     counts: Mapping[str, int] = dataset.manifest.metrics
-    needed = profile.datasets
-    if counts["train"] < needed.min_train_pairs or counts["test"] < needed.min_test_pairs:
+    if not profile.datasets.are_enough(counts):
         raise InputError(
-            f"{dataset.id} has {counts['train']} pairs to train on (at least {needed.min_train_pairs}) and "
-            f"{counts['test']} to test on (at least {needed.min_test_pairs}). Leave out less, or --set "
+            f"{dataset.id} has {profile.datasets.beside_the_least(counts)}. Leave out less, or --set "
             "datasets.min_train_pairs and datasets.min_test_pairs."
         )
 

@@ -70,10 +70,9 @@ def enough_pairs_to_train_on(profile: ProfileResource, preference_pairs: Artifac
     """At least `datasets.min_train_pairs` and `min_test_pairs` of the profile."""
     counts, needed = integrity.rows_by_split(read_pairs(preference_pairs.path)), profile.settings.datasets
     return dg.AssetCheckResult(
-        passed=counts["train"] >= needed.min_train_pairs and counts["test"] >= needed.min_test_pairs,
+        passed=needed.are_enough(counts),
         description=(
-            f"{counts['train']} pairs to train on (at least {needed.min_train_pairs}) and {counts['test']} to test on "
-            f"(at least {needed.min_test_pairs}). Collect more feedback, or lower the minimum in the profile. "
+            f"{needed.beside_the_least(counts)}. Collect more feedback, or lower the minimum in the profile. "
             f"{set_aside_note(preference_pairs.manifest.metrics['set_aside'])}"
         ),
         metadata=counts,

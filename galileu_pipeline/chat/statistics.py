@@ -6,10 +6,10 @@ import gradio as gr
 import pandas as pd
 
 from galileu_pipeline.chat.texts import say
-from galileu_pipeline.languages import Language, number
+from galileu_pipeline.languages import Language, interval, number
 
 if TYPE_CHECKING:
-    from galileu_pipeline.evaluation.leaderboard import Leaderboard
+    from galileu_pipeline.feedback.analytics.leaderboard import Leaderboard
 
 
 def show(
@@ -43,8 +43,7 @@ def _standings(board: "Leaderboard | None", language: Language) -> pd.DataFrame:
     rows = [
         (
             standing.model,
-            f"{number(standing.rating.value, language, 0)} "
-            f"[{number(standing.rating.low, language, 0)}; {number(standing.rating.high, language, 0)}]",
+            interval(standing.rating.value, standing.rating.low, standing.rating.high, language),
             *(number(count, language) for count in (standing.wins, standing.losses, standing.ties, standing.both_bad)),
         )
         for standing in (board.standings if board else ())

@@ -9,7 +9,7 @@ from galileu_pipeline.data_folder import DataFolder
 @app.command()
 def leaderboard(as_json: AsJson = False) -> None:
     """Every model that people compared with another, the strongest first, by all side-by-side votes."""
-    from galileu_pipeline.evaluation.leaderboard import leaderboard as rank_all
+    from galileu_pipeline.feedback.analytics.leaderboard import leaderboard as rank_all
     from galileu_pipeline.feedback.warehouse import Warehouse
 
     with Warehouse(DataFolder.from_environment().warehouse).open() as connection:

@@ -63,7 +63,6 @@ class Decision(BaseModel):
     chosen: str | None = Field(description="who takes the place, now or once a person agrees; None if nobody passed")
     confidence: float = Field(description="of the intervals of the win rates")
     verdicts: list[Verdict]
-    people: list[PeoplesVerdict] = Field([], description="what they had said of candidates by then")
 
 
 def decide(
@@ -109,7 +108,6 @@ def decide(
         chosen=chosen.id if chosen else None,
         confidence=round(confidence, 6),
         verdicts=verdicts,
-        people=list(people),
     )
 
 

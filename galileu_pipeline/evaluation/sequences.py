@@ -10,32 +10,47 @@ Source: Waudby-Smith and Ramdas, "Estimating means of bounded random variables b
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_GRID = 1_000  # means that are tried; the interval is as exact as they are dense
+_HALVINGS = 20  # of the distance between a mean that is excluded and one that is not
 _BOLDEST = 0.5  # share of the capital that is staked at most, so that a single number never takes all of it
-_NUMBERS_AT_ONCE = 2_000_000  # held in memory
 
 
 def confidence_sequence(values: ArrayLike, confidence: float) -> tuple[float, float]:
     """The interval after the last of `values`, (N,), numbers from 0 to 1 in the order in which they came.
 
-    It is the intersection of all that came before. With no values it is (0, 1).
+    It is the intersection of all that came before; theorem 3 has it that each of them is an interval. It is (0, 1)
+    without values, and where no one mean explains them, as when they drift.
 
     Raises:
         ValueError: a number is not from 0 to 1.
     """
     numbers = np.asarray(values, dtype=float)
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):
-        raise ValueError("a confidence sequence is for numbers from 0 to 1")
-    grid = np.linspace(0, 1, _GRID + 1)
     if not numbers.size:
         return 0.0, 1.0
-    parts = np.array_split(grid, min(len(grid), 1 + len(grid) * numbers.size // _NUMBERS_AT_ONCE))
-    richest = np.concatenate([hedged_capital(numbers, part[:, None], 1 - confidence).max(axis=-1) for part in parts])
-    kept = grid[richest < np.log(1 / (1 - confidence))]
-    if not kept.size:  # numbers that no mean explains, such as a drift; all that can be said is where they are now
+    if not (numbers.min() >= 0 and numbers.max() <= 1):
+        raise ValueError("a confidence sequence is for numbers from 0 to 1")
+
+    def is_excluded(mean: float) -> bool:
+        return bool(is_decided(numbers, mean, confidence)[-1])
+
+    middle = float(numbers.mean())
+    if is_excluded(middle):
         return 0.0, 1.0
-    step = 1 / _GRID  # the ends lie between a mean that is excluded and one that is not
-    return max(0.0, float(kept[0]) - step), min(1.0, float(kept[-1]) + step)
+    ends = []
+    for outside in (0.0, 1.0):
+        inside = middle
+        if is_excluded(outside):
+            for _ in range(_HALVINGS):
+                between = (inside + outside) / 2
+                inside, outside = (inside, between) if is_excluded(between) else (between, outside)
+        ends.append(outside)
+    return ends[0], ends[1]
+
+
+def is_decided(values: ArrayLike, mean: ArrayLike, confidence: float) -> NDArray[np.bool_]:
+    """Whether `values` have excluded `mean` by each of their times, (..., N); once they have, they have for good."""
+    error_rate = 1 - confidence
+    rich = hedged_capital(values, mean, error_rate) >= np.log(1 / error_rate)
+    return np.asarray(np.logical_or.accumulate(rich, axis=-1))
 
 
 def hedged_capital(values: ArrayLike, mean: ArrayLike, error_rate: float) -> NDArray[np.float64]:
@@ -73,6 +88,5 @@ def more_needed(values: ArrayLike, confidence: float, mean: float = 0.5, most: i
     numbers = np.asarray(values, dtype=float)
     if not numbers.size or numbers.mean() == mean:
         return None
-    repeated = np.resize(numbers, numbers.size + most)
-    rich = hedged_capital(repeated, mean, 1 - confidence) >= np.log(1 / (1 - confidence))
-    return max(0, int(rich.argmax()) + 1 - numbers.size) if rich.any() else None
+    decided = is_decided(np.resize(numbers, numbers.size + most), mean, confidence)
+    return max(0, int(decided.argmax()) + 1 - numbers.size) if decided[-1] else None

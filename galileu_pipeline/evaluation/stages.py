@@ -115,25 +115,27 @@ def settle(
     rolled_back = sorted(champion.rolled_back & {candidate.id for candidate in found.candidates})
     config = {"rule": rule.model_dump(mode="json"), "rolled_back": rolled_back}
     taken = _carried_out(store, evaluation, config, champion.history[-1].decision if champion.history else None)
-    carried_out = taken is not None
-    people = said_by_people(store, found, rule) if taken is None else read_decision(taken).people
-    plan = Plan(
-        "promotion_decision", [evaluation], {**config, "people": [said.model_dump(mode="json") for said in people]}
-    )
-    if not carried_out and (serving := in_service(store).id) != found.champion:
+    if taken is None:
+        said = [verdict.model_dump(mode="json") for verdict in said_by_people(store, found, rule)]
+    else:
+        said = taken.manifest.config.get("people", [])
+    plan = Plan("promotion_decision", [evaluation], {**config, "people": said})
+    if taken is None and (serving := in_service(store).id) != found.champion:
         raise MissingArtifactError(
             f"{evaluation.id} compares with {found.champion}, but {serving} is in service now. Materialize "
             "model_evaluation again: dagster asset materialize --select model_evaluation,champion_model."
         )
 
     def write(folder: Path) -> Outcome:
-        decision = decide(found, evaluation.id, rule, rolled_back, people)
+        decision = decide(
+            found, evaluation.id, rule, rolled_back, [PeoplesVerdict.model_validate(verdict) for verdict in said]
+        )
         (folder / DECISION_FILE).write_text(decision.model_dump_json(indent=2) + "\n", encoding="utf-8")
         return Outcome(metrics={"outcome": decision.outcome, "chosen": decision.chosen})
 
     made = store.make(plan, write, run=run)
     decision = read_decision(made.artifact)
-    if decision.outcome == "promoted" and decision.chosen and not carried_out:
+    if decision.outcome == "promoted" and decision.chosen and taken is None:
         service.promote(store.load(decision.chosen).id, by="rule", in_place_of=champion.id, decision=plan.id)
     store.set_current(made.artifact)
     return made, decision

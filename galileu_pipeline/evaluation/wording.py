@@ -8,7 +8,7 @@ from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.texts import TEXTS
-from galileu_pipeline.languages import Language, number
+from galileu_pipeline.languages import Language, interval, number
 
 # In the order of tables; the third says how many decimals suit the measure.
 MEASURES: Sequence[tuple[str, int]] = (
@@ -131,12 +131,7 @@ class Wording:
     def _estimate(self, estimate: Estimate | None, digits: int) -> str:
         if estimate is None:
             return "–"
-        value, low, high = (number(figure, self.language, digits) for figure in _ends(estimate))
-        return f"{value} [{low}; {high}]" if self.language == "pt" else f"{value} [{low}, {high}]"
+        return interval(estimate.value, estimate.low, estimate.high, self.language, digits)
 
     def _percent(self, share: float, digits: int = 0) -> str:
         return f"{number(100 * share, self.language, digits)}\u00a0%"  # a number and its unit stay on one line
-
-
-def _ends(estimate: Estimate) -> tuple[float, float, float]:
-    return estimate.value, estimate.low, estimate.high

@@ -68,6 +68,7 @@ def erase_ingested(connection: duckdb.DuckDBPyConnection, person: str) -> None:
     """
     connection.execute("SET VARIABLE person = $person", {"person": person})
     connection.execute(sql("erase_person"))
+    connection.execute(sql("forget_derived"))
 
 
 @contextmanager

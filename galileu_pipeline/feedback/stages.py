@@ -169,6 +169,7 @@ def replay_preference_pairs(
             connection.execute("SET VARIABLE person = $value", {"value": without})
             connection.execute("SET VARIABLE until = $value", {"value": until})
             connection.execute(sql("leave_out_feedback"))
+            connection.execute(sql("forget_derived"))
         state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
         if not state["interactions"]:
             raise InputError("No feedback would be left to pair. Leave out less, or materialize raw_feedback first.")

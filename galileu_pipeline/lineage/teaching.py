@@ -3,6 +3,7 @@ votes behind them. Read from the artifacts' files alone, as all lineage is.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -91,25 +92,22 @@ def teaching(store: ArtifactStore, model: Artifact, question: str, *, most: int 
 
 def similarity(one: str, other: str) -> float:
     """Jaccard index of the sets of trigrams of two texts, each with a space put before and behind. 0 to 1."""
-    return _jaccard(_trigrams(one), _trigrams(other))
+    mine, others = _trigrams(one), _trigrams(other)
+    return len(mine & others) / len(mine | others) if mine or others else 0.0
 
 
 def _nearest(key: str, keys: dict[str, str], most: int) -> list[tuple[str, bool, float]]:
     """(question, whether it is the same one, similarity): the same ones, then `most` others."""
-    wanted = _trigrams(key)
-    scored = [(text, found == key, _jaccard(wanted, _trigrams(found))) for text, found in keys.items()]
+    scored = [(text, found == key, similarity(key, found)) for text, found in keys.items()]
     same = [entry for entry in scored if entry[1]]
     others = sorted((entry for entry in scored if not entry[1] and entry[2]), key=lambda entry: (-entry[2], entry[0]))
     return same + others[:most]
 
 
+@lru_cache(maxsize=8)  # one question is held against all others
 def _trigrams(text: str) -> frozenset[str]:
     padded = f" {text} "
     return frozenset(padded[start : start + 3] for start in range(len(padded) - 2))
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other) if one or other else 0.0
 
 
 def _cleaner(graph: Graph, model: Artifact) -> TextCleaner:

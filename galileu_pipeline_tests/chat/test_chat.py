@@ -23,8 +23,7 @@ from galileu_pipeline.feedback.analytics.analysis import analyse
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
-from galileu_pipeline_tests.evaluation.test_people import vote
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, import_file
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 HERE: Any = SimpleNamespace(headers={}, client=None)  # a request as Gradio hands it on
@@ -254,7 +253,7 @@ def test_the_statistics_show_the_leaderboard_once_there_is_one(store: ArtifactSt
     assert not chat.statistics(HERE)[-1].visible
 
     warehouse = Warehouse(store.data.warehouse)
-    votes = [vote(number, "right", "old", "new") for number in range(8)]
+    votes = [side_by_side(number, "right", "old", "new") for number in range(8)]
     import_file(warehouse, json_lines(store.data.root / "votes.jsonl", votes))
     with warehouse.open() as connection:
         text = analyse(connection).model_dump_json()

@@ -16,7 +16,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome,
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.stage_versions import StageVersion
 from galileu_pipeline_tests.evaluation.conftest import evaluation, figures
-from galileu_pipeline_tests.feedback.conftest import import_file
+from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 RULE = PromotionSettings()
@@ -81,19 +81,7 @@ def test_an_upgrade_does_not_put_it_into_service_a_second_time(
 
 def test_people_decide_and_later_votes_change_nothing(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
     def vote(numbers: range, verdict: str) -> None:
-        rows = [
-            {
-                "query": f"Pergunta {number}?",
-                "response_left": "Isto.",
-                "response_right": "Aquilo.",
-                "model_left": dpo.id,
-                "model_right": base.id,
-                "verdict": verdict,
-                "user_id": f"u{number}",
-                "feedback_id": f"v{number}",
-            }
-            for number in numbers
-        ]
+        rows = [side_by_side(number, verdict, dpo.id, base.id) for number in numbers]
         import_file(Warehouse(store.data.warehouse), json_lines(store.data.root / f"{numbers}.jsonl", rows))
 
     found = evaluated(store, against(base, dpo, 100))

@@ -76,6 +76,21 @@ def import_file(warehouse: Warehouse, path: Path, scale: str | None = None, **ma
         return Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping, said)
 
 
+def side_by_side(number: int, verdict: str, left: str, right: str, **more: object) -> Row:
+    """What a person of their own says of two models' answers to a question of its own."""
+    return {
+        "query": f"Pergunta {number}?",
+        "response_left": f"{left} diz isto",
+        "response_right": f"{right} diz aquilo",
+        "model_left": left,
+        "model_right": right,
+        "verdict": verdict,
+        "user_id": f"pessoa-{number}",
+        "feedback_id": f"{number}-{verdict}",
+        **more,
+    }
+
+
 @pytest.fixture
 def chatbot(tmp_path: Path) -> ChatbotFile:
     return ChatbotFile(tmp_path / "feedback.db")

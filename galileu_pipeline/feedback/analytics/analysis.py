@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.evaluation.leaderboard import Leaderboard, leaderboard
+from galileu_pipeline.feedback.analytics.leaderboard import Leaderboard, leaderboard
 from galileu_pipeline.feedback.statements import sql
 
 # The library holds several arrays of answers x values x values; beyond this many cells the closed form takes over.

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from galileu_pipeline.evaluation.estimates import Proportion
+from galileu_pipeline.evaluation.estimates import Estimate, Proportion
 from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, Totals
 from galileu_pipeline.feedback.analytics.plots import plots
 from galileu_pipeline.feedback.analytics.texts import TEXTS, Texts
-from galileu_pipeline.languages import Language, number
+from galileu_pipeline.languages import Language, interval, number
 from galileu_pipeline.markdown import printable, shorten
 from galileu_pipeline.pages import data_address, moment, render
 
@@ -120,8 +120,7 @@ class _Page:
         return [
             (
                 self.text(standing.model),
-                f"{self.count(round(standing.rating.value))} "
-                f"[{self.count(round(standing.rating.low))}; {self.count(round(standing.rating.high))}]",
+                interval(standing.rating.value, standing.rating.low, standing.rating.high, self.language),
                 *(
                     self.count(value)
                     for value in (standing.votes, standing.wins, standing.losses, standing.ties, standing.both_bad)
@@ -139,8 +138,8 @@ class _Page:
             self.texts["leaderboard_note"].format(
                 votes=self.count(board.votes),
                 people=self.count(board.people),
-                left=self.percent(board.left_wins.value),
-                longer=self.percent(board.longer_wins.value),
+                left=self.percent_within(board.left_wins),
+                longer=self.percent_within(board.longer_wins),
             )
         ]
         if board.outliers:
@@ -180,6 +179,9 @@ class _Page:
     def percent(self, share: float) -> str:
         return f"{number(100 * share, self.language)} %"
 
+    def percent_within(self, share: Estimate) -> str:
+        ends = (100 * share.value, 100 * share.low, 100 * share.high)
+        return f"{interval(*ends, self.language)}\u00a0%"
+
     def interval(self, share: Proportion) -> str:
-        value, low, high = (number(figure, self.language, 3) for figure in (share.value, share.low, share.high))
-        return f"{value} [{low}; {high}], n = {self.count(share.n)}"
+        return f"{interval(share.value, share.low, share.high, self.language, 3)}, n = {self.count(share.n)}"

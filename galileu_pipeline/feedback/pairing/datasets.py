@@ -6,7 +6,7 @@ feedback behind each row of both (provenance.py).
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -41,6 +41,17 @@ class DatasetSettings(BaseModel):
     system_prompt: str = Field(description="first message of every conversation; empty for none")
     min_train_pairs: int = Field(100, ge=1, description="fewer training pairs than this block the training")
     min_test_pairs: int = Field(20, ge=1, description="fewer held-out pairs than this block the training")
+
+    def are_enough(self, pairs: Mapping[str, int]) -> bool:
+        """Whether so many pairs of `train` and `test` do."""
+        return pairs["train"] >= self.min_train_pairs and pairs["test"] >= self.min_test_pairs
+
+    def beside_the_least(self, pairs: Mapping[str, int]) -> str:
+        """So many pairs, and how many there must be, in words."""
+        return (
+            f"{pairs['train']} pairs to train on (at least {self.min_train_pairs}) and {pairs['test']} to test on "
+            f"(at least {self.min_test_pairs})"
+        )
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,29 @@ SEMI JOIN preferences ON feedback_comparisons.query_key = preferences.query_key
     AND greatest(response_left_digest, response_right_digest) = greatest(chosen_digest, rejected_digest)
 WHERE verdict IN ('tie', 'both_bad');
 
+-- Votes between answers of two known models. Of a person's votes on the same two answers the last one counts; votes of
+-- nobody known each stand for a person of their own.
+CREATE VIEW IF NOT EXISTS model_votes AS
+SELECT
+    model_left,
+    model_right,
+    verdict,
+    coalesce(user_id, session_id, 'row ' || feedback_id) AS person,
+    length(response_left)                                AS length_left,
+    length(response_right)                               AS length_right,
+    occurred_at,
+    ingestion,
+    position,
+    feedback_id
+FROM feedback_comparisons
+WHERE model_left <> model_right
+QUALIFY row_number() OVER (
+    PARTITION BY
+        person, query_key,
+        least(response_left_digest, response_right_digest), greatest(response_left_digest, response_right_digest)
+    ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC
+) = 1;
+
 -- Rows that did not pass, whole where they can be, with the reason. Nothing is thrown away.
 CREATE TABLE IF NOT EXISTS feedback_quarantine (
     row_digest     VARCHAR NOT NULL,    -- keyed; behind it, from the second equal row of a source on, its number

@@ -1,5 +1,5 @@
--- A person's rows (variable `person`) leave the warehouse, and so does all that was derived from anybody's. The ledger
--- gets an entry of as many rows less, so that it still balances.
+-- A person's rows (variable `person`) leave the warehouse. The ledger gets an entry of as many rows less, so that it
+-- still balances.
 CREATE OR REPLACE TEMP TABLE erased AS
 SELECT
     (SELECT count(*) FROM feedback WHERE coalesce(user_id, session_id) = getvariable('person'))
@@ -27,9 +27,3 @@ DELETE FROM feedback_comparisons WHERE coalesce(user_id, session_id) = getvariab
 DELETE FROM feedback_history WHERE coalesce(user_id, session_id) = getvariable('person');
 DELETE FROM feedback_quarantine
 WHERE coalesce(nullif(raw ->> '$.user_id', ''), raw ->> '$.session_id') = getvariable('person');
-DELETE FROM derived_tables;
-DELETE FROM set_aside;
-DELETE FROM answers;
-DELETE FROM queries;
-DELETE FROM preference_pairs;
-DELETE FROM pair_sources;

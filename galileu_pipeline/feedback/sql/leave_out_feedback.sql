@@ -1,5 +1,5 @@
 -- As if the rows of a person (variable `person`), and those after a day (variable `until`), had never come; either may be
--- NULL. What was derived from them goes too. To be undone at the end.
+-- NULL. To be undone at the end.
 DELETE FROM feedback
 WHERE coalesce(coalesce(user_id, session_id) = getvariable('person'), false)
     OR coalesce(occurred_at >= getvariable('until')::DATE + 1, false);
@@ -9,9 +9,3 @@ WHERE coalesce(coalesce(user_id, session_id) = getvariable('person'), false)
 DELETE FROM feedback_comparisons
 WHERE coalesce(coalesce(user_id, session_id) = getvariable('person'), false)
     OR coalesce(occurred_at >= getvariable('until')::DATE + 1, false);
-DELETE FROM derived_tables;
-DELETE FROM set_aside;
-DELETE FROM answers;
-DELETE FROM queries;
-DELETE FROM preference_pairs;
-DELETE FROM pair_sources;

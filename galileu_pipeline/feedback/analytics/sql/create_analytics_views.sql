@@ -245,7 +245,7 @@ FROM (
 GROUP BY kind
 ORDER BY found DESC, kind;
 
--- Two models side by side: how often each won, over all votes between them. A tie and "both bad" decide nothing.
+-- Two models side by side: how often each won, over the votes between them. A tie and "both bad" decide nothing.
 CREATE OR REPLACE VIEW analytics_duels AS
 WITH sides AS (
     SELECT
@@ -256,8 +256,7 @@ WITH sides AS (
             WHEN (verdict = 'left') = (model_left = least(model_left, model_right)) THEN 'won'
             ELSE 'lost'
         END AS outcome
-    FROM feedback_comparisons
-    WHERE model_left <> model_right
+    FROM model_votes
 )
 SELECT
     model,

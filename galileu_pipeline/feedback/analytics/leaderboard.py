@@ -10,8 +10,9 @@ package, arena-rank, asks for exact versions of JAX and NumPy beside which PyTor
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -33,6 +34,17 @@ _LEAST_VOTES = 10  # of a person, before anything is said of how they vote
 _FALSE_ALARM = 0.001  # chance that any person who votes like the others is called an outlier
 
 Floats = NDArray[np.float64]
+
+
+class Vote(NamedTuple):
+    """What one person said of two models' answers."""
+
+    left: str
+    right: str
+    verdict: str  # 'left', 'right', 'tie' or 'both_bad'
+    person: str
+    length_left: int  # characters of the answer
+    length_right: int
 
 
 class _Record(BaseModel):
@@ -74,19 +86,12 @@ class Leaderboard(_Record):
 def leaderboard(connection: duckdb.DuckDBPyConnection) -> Leaderboard | None:
     """From all side-by-side votes in a warehouse; None where there are none between two known models."""
     rows = connection.execute(sql("analytics/select_side_by_side")).fetchall()
-    return rank(*map(list, zip(*rows, strict=True))) if rows else None
+    return rank([Vote(*row) for row in rows]) if rows else None
 
 
-def rank(
-    left: list[str],
-    right: list[str],
-    verdicts: list[str],
-    people: list[str],
-    lengths_left: list[int],
-    lengths_right: list[int],
-) -> Leaderboard:
-    """Of N votes: the two models, 'left', 'right', 'tie' or 'both_bad', who gave it, and the answers' characters."""
-    votes = _Votes.of(left, right, verdicts, people, lengths_left, lengths_right)
+def rank(given: Sequence[Vote]) -> Leaderboard:
+    """From one vote or more, in any order."""
+    votes = _Votes.of(given)
     outliers: dict[int, str] = {}
     while found := votes.outliers(votes.fit(votes.of_the_others(outliers)), outliers):
         outliers |= found
@@ -99,14 +104,14 @@ def rank(
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(values, [tail, 1 - tail])
         return Estimate(
-            value=round(value, 6), low=round(min(low, value), 6), high=round(max(high, value), 6), n=len(verdicts)
+            value=round(value, 6), low=round(min(low, value), 6), high=round(max(high, value), 6), n=len(given)
         )
 
     elo = [1000 + _ELO * points for points in (resamples[:, : len(votes.models)], best[: len(votes.models)])]
     counts = Counter(
-        (name, "won" if verdict == side else "lost" if verdict in ("left", "right") else verdict)
-        for side, names in (("left", left), ("right", right))
-        for name, verdict in zip(names, verdicts, strict=True)
+        (model, "won" if vote.verdict == side else "lost" if vote.verdict in ("left", "right") else vote.verdict)
+        for vote in given
+        for side, model in (("left", vote.left), ("right", vote.right))
     )
     standings = [
         Standing(
@@ -122,7 +127,7 @@ def rank(
     ]
     return Leaderboard(
         standings=sorted(standings, key=lambda standing: (-standing.rating.value, standing.model)),
-        votes=len(verdicts),
+        votes=len(given),
         people=len(votes.names),
         left_wins=estimate(expit(resamples[:, -3]), float(expit(best[-3]))),
         longer_wins=estimate(expit(resamples[:, -2]), float(expit(best[-2]))),
@@ -151,20 +156,13 @@ class _Votes:
     doublings: Floats  # how often the left answer is twice as long as the right one, to a quarter
 
     @classmethod
-    def of(
-        cls,
-        left: list[str],
-        right: list[str],
-        verdicts: list[str],
-        people: list[str],
-        lengths_left: list[int],
-        lengths_right: list[int],
-    ) -> "_Votes":
-        models, places = np.unique([left, right], return_inverse=True)
-        names, person = np.unique(people, return_inverse=True)
-        longer = np.log2(np.maximum(lengths_left, 1)) - np.log2(np.maximum(lengths_right, 1))
-        points = [{"left": 1.0, "right": 0.0}.get(verdict, 0.5) for verdict in verdicts]
-        votes = np.column_stack([*places.reshape(2, -1), points, np.round(4 * longer) / 4])
+    def of(cls, given: Sequence[Vote]) -> "_Votes":
+        models, places = np.unique([(vote.left, vote.right) for vote in given], return_inverse=True)
+        names, person = np.unique([vote.person for vote in given], return_inverse=True)
+        lengths = np.array([(vote.length_left, vote.length_right) for vote in given])
+        longer = np.diff(np.log2(np.maximum(lengths[:, ::-1], 1)), axis=1)[:, 0]
+        points = [{"left": 1.0, "right": 0.0}.get(vote.verdict, 0.5) for vote in given]
+        votes = np.column_stack([places.reshape(-1, 2), points, np.round(4 * longer) / 4])
         different, cell = np.unique(votes, axis=0, return_inverse=True)
         return cls(
             models=models.tolist(),

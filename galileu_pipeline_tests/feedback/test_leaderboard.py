@@ -1,5 +1,6 @@
 """The leaderboard against an independent fit, and against voters who do not look at the answers."""
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +11,27 @@ from typer.testing import CliRunner
 
 from galileu_pipeline.cli import app
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.evaluation.leaderboard import Leaderboard, leaderboard, rank
+from galileu_pipeline.feedback.analytics.leaderboard import Leaderboard, Vote, leaderboard, rank
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.evaluation.test_people import vote
-from galileu_pipeline_tests.feedback.conftest import import_file
+from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 STRENGTHS = {"a": 1.0, "b": 0.3, "c": -0.3, "d": -1.0}
 TIE = 0.2
-Votes = dict[str, list[Any]]
 
 
-def simulated(count: int, *, left: float = 0.0, length: float = 0.0, people: int = 60, seed: int = 0) -> Votes:
+def simulated(count: int, *, left: float = 0.0, length: float = 0.0, people: int = 60, seed: int = 0) -> list[Vote]:
     """Votes of people who see the models' strengths, and whom side and length please."""
     random = np.random.default_rng(seed)
-    votes: Votes = {name: [] for name in ("left", "right", "verdicts", "people", "lengths_left", "lengths_right")}
+    votes = []
     for number in range(count):
-        one, other = random.choice(list(STRENGTHS), 2, replace=False)
+        one, other = (str(name) for name in random.choice(list(STRENGTHS), 2, replace=False))
         sizes = random.integers(50, 400, 2)
         advantage = STRENGTHS[one] - STRENGTHS[other] + left + length * float(np.log2(sizes[0] / sizes[1]))
         logits = np.array([advantage / 2, -advantage / 2, TIE])
         shares = np.exp(logits) / np.exp(logits).sum()
-        verdict = random.choice(["left", "right", "tie"], p=shares)
-        entry = (str(one), str(other), str(verdict), f"p{number % people:03}", *map(int, sizes))
-        for values, value in zip(votes.values(), entry, strict=True):
-            values.append(value)
+        verdict = str(random.choice(["left", "right", "tie"], p=shares))
+        votes.append(Vote(one, other, verdict, f"p{number % people:03}", int(sizes[0]), int(sizes[1])))
     return votes
 
 
@@ -43,7 +40,7 @@ def elo(found: Leaderboard) -> dict[str, float]:
 
 
 def test_known_strengths_are_found() -> None:
-    found = rank(**simulated(4_000, left=0.4, length=0.3))
+    found = rank(simulated(4_000, left=0.4, length=0.3))
     assert [standing.model for standing in found.standings] == list(STRENGTHS)
     for standing in found.standings:
         true = 1000 + 400 / np.log(10) * STRENGTHS[standing.model]
@@ -60,8 +57,8 @@ def test_an_independent_fit_agrees() -> None:
     """Davidson's likelihood as his paper writes it, with strengths as such and not as logarithms."""
     votes = simulated(1_500, seed=1)
     order = sorted(STRENGTHS)
-    left, right = (np.array([order.index(name) for name in votes[side]]) for side in ("left", "right"))
-    verdicts = np.array(votes["verdicts"])
+    left, right = (np.array([order.index(vote[side]) for vote in votes]) for side in (0, 1))
+    verdicts = np.array([vote.verdict for vote in votes])
 
     def loss(parameters: Any) -> float:
         worth, nu = parameters[:4], parameters[4]
@@ -72,15 +69,14 @@ def test_an_independent_fit_agrees() -> None:
 
     worth = optimize.minimize(loss, np.ones(5), bounds=[(1e-3, None)] * 5).x[:4]
     strengths = np.log(worth) - np.log(worth).mean()
-    found = elo(rank(**votes))
+    found = elo(rank(votes))
     for name, strength in zip(order, strengths, strict=True):
         assert found[name] == pytest.approx(1000 + 400 / np.log(10) * strength, abs=12)
 
 
 def test_ties_and_both_bad_are_counted_and_one_who_always_won_is_finite() -> None:
-    found = rank(
-        ["a"] * 6, ["b"] * 6, ["left", "left", "left", "tie", "both_bad", "both_bad"], list("uvwxyz"), [9] * 6, [9] * 6
-    )
+    said = ["left", "left", "left", "tie", "both_bad", "both_bad"]
+    found = rank([Vote("a", "b", verdict, person, 9, 9) for verdict, person in zip(said, "uvwxyz", strict=True)])
     best, worst = found.standings
     assert (best.model, best.wins, best.losses, best.ties, best.both_bad, best.votes) == ("a", 3, 0, 1, 2, 6)
     assert (worst.wins, worst.losses) == (0, 3)
@@ -89,13 +85,9 @@ def test_ties_and_both_bad_are_counted_and_one_who_always_won_is_finite() -> Non
 
 def test_one_who_gives_most_of_the_votes_against_everybody_else_is_named_and_changes_little() -> None:
     honest = simulated(1_500)
-    before = elo(rank(**honest))
-    worse = {name: list(values) for name, values in honest.items()}
-    for number in range(1_500):
-        sides = ("d", "a", "left") if number % 2 else ("a", "d", "right")
-        for values, value in zip(worse.values(), (*sides, "troll", 100, 100), strict=True):
-            values.append(value)
-    found = rank(**worse)
+    before = elo(rank(honest))
+    sides = (("d", "a", "left"), ("a", "d", "right"))
+    found = rank([*honest, *(Vote(*sides[number % 2], "troll", 100, 100) for number in range(1_500))])
     assert [(outlier.person, outlier.votes, outlier.why) for outlier in found.outliers] == [
         ("troll", 1_500, "against everybody else")
     ]
@@ -104,22 +96,18 @@ def test_one_who_gives_most_of_the_votes_against_everybody_else_is_named_and_cha
 
 
 def test_one_who_always_clicks_left_is_named() -> None:
-    votes = simulated(1_500)
-    for number in range(60):
-        one, other = list(STRENGTHS)[number % 4], list(STRENGTHS)[(number + 1 + number % 3) % 4]
-        if one != other:
-            for values, value in zip(votes.values(), (one, other, "left", "lefty", 100, 100), strict=True):
-                values.append(value)
-    assert ("lefty", "always the same side") in [(found.person, found.why) for found in rank(**votes).outliers]
+    one_sided = [Vote(one, other, "left", "lefty", 100, 100) for one, other in permutations(STRENGTHS, 2)]
+    votes = [*simulated(1_500), *one_sided * 5]
+    assert ("lefty", "always the same side") in [(found.person, found.why) for found in rank(votes).outliers]
 
 
 def test_from_the_warehouse(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "x.duckdb")
     with warehouse.open() as connection:
         assert leaderboard(connection) is None
-    rows = [vote(number, "right", "old", "new") for number in range(8)]
-    unknown = {**vote(20, "left", "new", "old"), "model_left": None}
-    import_file(warehouse, json_lines(tmp_path / "x.jsonl", [*rows, vote(9, "left", "new", "new"), unknown]))
+    rows = [side_by_side(number, "right", "old", "new") for number in range(8)]
+    unknown = {**side_by_side(20, "left", "new", "old"), "model_left": None}
+    import_file(warehouse, json_lines(tmp_path / "x.jsonl", [*rows, side_by_side(9, "left", "new", "new"), unknown]))
     with warehouse.open() as connection:
         found = leaderboard(connection)
     assert found is not None
@@ -135,7 +123,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Nobody has compared" in CliRunner().invoke(app, ["leaderboard"]).stderr
     warehouse = Warehouse(DataFolder(tmp_path).warehouse)
     import_file(
-        warehouse, json_lines(tmp_path / "x.jsonl", [vote(number, "right", "old", "new") for number in range(8)])
+        warehouse,
+        json_lines(tmp_path / "x.jsonl", [side_by_side(number, "right", "old", "new") for number in range(8)]),
     )
     shown = CliRunner().invoke(app, ["leaderboard"])
     assert (shown.exit_code, shown.stdout.index("new") < shown.stdout.index("old")) == (0, True)
