@@ -34,3 +34,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_readable(folder: Path) -> None:
+    """transformers leaves weights at mode 0600, which a chat under another user cannot read."""
+    for file in folder.iterdir():
+        file.chmod(0o644)

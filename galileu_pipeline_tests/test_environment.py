@@ -9,7 +9,7 @@ import pytest
 
 from galileu_pipeline.environment import DEFAULTS, set_defaults
 
-TELEMETRY = DEFAULTS.keys() - {"GOMP_SPINCOUNT"}
+NOT_OF_THREADS = DEFAULTS.keys() - {"GOMP_SPINCOUNT"}
 
 
 def test_telemetry_is_off_and_threads_do_not_spin_for_long() -> None:
@@ -32,7 +32,7 @@ def test_with_a_wait_policy_the_spin_count_is_left_alone(policy: str) -> None:
     environment = {"OMP_WAIT_POLICY": policy}
     set_defaults(environment)
     assert environment["OMP_WAIT_POLICY"] == policy
-    assert environment.keys() == {"OMP_WAIT_POLICY", *TELEMETRY}
+    assert environment.keys() == {"OMP_WAIT_POLICY", *NOT_OF_THREADS}
 
 
 def test_importing_the_package_sets_it_before_any_library_is_loaded() -> None:

@@ -8,11 +8,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from galileu_pipeline.process import Report, hush, serve
 from galileu_pipeline.training.devices import limit_devices
 from galileu_pipeline.training.settings import StageName, StageResult, StageSpec
+
+if TYPE_CHECKING:
+    from galileu_pipeline.training.runner import Recipe
 
 
 def main() -> int:
@@ -30,22 +33,32 @@ def run(spec: StageSpec, report: Report) -> StageResult:
     """Run the stage of `spec`; see the module of that name."""
     limit_devices(os.environ, spec.resources.gpus)
     hush()
-    # Imported here: a wrong command line is answered at once, without waiting for PyTorch.
-    from galileu_pipeline.training import base, runner
-    from galileu_pipeline.training.dpo import DpoRecipe
-    from galileu_pipeline.training.ppo.recipe import PpoRecipe
-    from galileu_pipeline.training.reward import RewardRecipe
-    from galileu_pipeline.training.sft import SftRecipe
-
+    # Imported here, and only what the stage needs: libraries take seconds, and a wrong command line needs none.
     if spec.stage == "base":
+        from galileu_pipeline.training import base
+
         return base.run(spec, report)
-    recipes: dict[str, type[runner.Recipe]] = {
-        "sft": SftRecipe,
-        "reward": RewardRecipe,
-        "dpo": DpoRecipe,
-        "ppo": PpoRecipe,
-    }
-    return runner.train(recipes[spec.stage], spec, report)
+    from galileu_pipeline.training import runner
+
+    return runner.train(_recipe(spec.stage), spec, report)
+
+
+def _recipe(stage: StageName) -> "type[Recipe[Any]]":
+    if stage == "sft":
+        from galileu_pipeline.training.sft import SftRecipe
+
+        return SftRecipe
+    if stage == "reward":
+        from galileu_pipeline.training.reward import RewardRecipe
+
+        return RewardRecipe
+    if stage == "dpo":
+        from galileu_pipeline.training.dpo import DpoRecipe
+
+        return DpoRecipe
+    from galileu_pipeline.training.ppo.recipe import PpoRecipe
+
+    return PpoRecipe
 
 
 if __name__ == "__main__":

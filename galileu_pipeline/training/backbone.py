@@ -26,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from galileu_pipeline.files import make_readable
 from galileu_pipeline.training.classifier import read_at_the_end
 from galileu_pipeline.training.settings import LoraSettings, ModelFiles, Resources, StageSpec
 from galileu_pipeline.training.sharing import twin
@@ -114,12 +115,6 @@ def save_adapter(model: PeftModel, spec: StageSpec) -> None:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             config[name] = sorted(value)
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def make_readable(folder: Path) -> None:
-    """transformers leaves weights at mode 0600, which a chat under another user cannot read."""
-    for file in folder.iterdir():
-        file.chmod(0o644)
 
 
 def _load_classifier(base: Path, resources: Resources, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from galileu_pipeline.errors import InputError, InterruptedProcessError, StageError
+from galileu_pipeline.files import make_readable
 from galileu_pipeline.process import Report
-from galileu_pipeline.training.backbone import make_readable
 from galileu_pipeline.training.settings import (
     BaseSettings,
     GgufBase,

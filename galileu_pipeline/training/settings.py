@@ -51,10 +51,10 @@ class TinyBase(Settings):
     """A small Llama with random weights, built from this config in a second; it learns, but it cannot talk."""
 
     source: Literal["tiny"]
-    hidden_size: int = 128
+    hidden_size: int = 64
     layers: int = 2
     heads: int = 4
-    vocabulary: int = Field(2048, description="tokens of the byte-level BPE learnt from tiny_corpus.txt")
+    vocabulary: int = Field(1024, description="tokens of the byte-level BPE learnt from tiny_corpus.txt")
 
 
 BaseSettings = Annotated[GgufBase | HubBase | LocalBase | TinyBase, Field(discriminator="source")]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from galileu_pipeline.errors import InputError
@@ -24,6 +24,7 @@ from galileu_pipeline.feedback.ingestion.ingestor import (
     ledger,
     masked_by_kind,
 )
+from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, text_encoding
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 from galileu_pipeline.feedback.warehouse import Warehouse
@@ -415,6 +416,8 @@ def test_whatever_comes_is_accounted_for(rows: list[Row], garbage: bytes, seed: 
         path = Path(folder) / "x.jsonl"
         good = (b'{"query": "q%d", "response": "r", "rating": 5}\n' % number for number in range(20))
         path.write_bytes(b"".join(good) + b"\n".join(lines))
+        with path.open("rb") as file:
+            assume(text_encoding(file) == UTF8)  # of another encoding the whole file is refused
         warehouse = Warehouse(Path(folder) / "x.duckdb")
         first, second = (import_file(warehouse, path, scale="1-5") for _ in range(2))
         shutil.copy(path, Path(folder) / "other name.jsonl")

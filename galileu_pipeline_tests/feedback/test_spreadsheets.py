@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import struct
 import zipfile
@@ -80,6 +81,37 @@ def test_windows_1252_is_read_as_such(text: str, tmp_path: Path, warehouse: Ware
     assert accepted(warehouse, "query")[0][0] == text.splitlines()[1].replace(";", ",").split(",")[0]
 
 
+RECORDS = [{"query": f"Olá, nº {number}?", "response": "Não é ótimo…", "rating": 5} for number in range(3)]
+LAYOUTS = {
+    "lines": lambda records: "\n".join(json.dumps(record, ensure_ascii=False) for record in records),
+    "array": lambda records: json.dumps(records, ensure_ascii=False),
+    "objects": lambda records: "\n".join(json.dumps(record, ensure_ascii=False, indent=1) for record in records),
+    "wrapped": lambda records: json.dumps({"data": records}, ensure_ascii=False),
+    "packed": lambda records: json.dumps(records, ensure_ascii=False, indent=1),
+}
+
+
+def json_file(folder: Path, layout: str, encoding: str) -> Path:
+    content = LAYOUTS[layout](RECORDS).encode(encoding, "ignore")
+    path = folder / "x.json"
+    path.write_bytes(gzip.compress(content) if layout == "packed" else content)
+    return path
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_windows_1252_is_read_as_such_in_json_too(layout: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    assert import_file(warehouse, json_file(tmp_path, layout, "cp1252")).accepted == 3
+    assert accepted(warehouse) == [(f"Olá, nº {number}?", "Não é ótimo…", 5) for number in range(3)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_another_encoding_is_refused_as_one_file(layout: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    with pytest.raises(InputError, match=r"x\.json: .*[Ss]ave (it|the file) as UTF-8") as error:
+        import_file(warehouse, json_file(tmp_path, layout, "cp850"))
+    assert "galileu-import" not in str(error.value)
+    assert accepted(warehouse) == []
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -92,11 +124,14 @@ def test_windows_1252_is_read_as_such(text: str, tmp_path: Path, warehouse: Ware
         ("é\n".encode() * 50 + b"\xe9\n", UTF8),  # one broken line among good ones
         ("é\n".encode() + "é\n".encode("cp1252") * 50, WINDOWS_1252),
         (b"only damage \xff", UTF8),
-        ("ação é não".encode("mac-roman"), UTF8),  # refused line by line, never misread
+        (b"q,r,5\n" * 300 + b"q\xff,r,5\n" * 2, UTF8),  # two broken ones among many
+        ("ação é não".encode("mac-roman"), None),
+        ("ação é não\n".encode("cp850") * 9, None),
+        (("você: q\nq: é\n" * 9 + "q\n" * 200).encode("cp850"), None),
         ("Ж".encode("cp1251") * 9, WINDOWS_1252),
     ],
 )
-def test_the_encoding_is_judged_for_the_whole_file(content: bytes, expected: str) -> None:
+def test_the_encoding_is_judged_for_the_whole_file(content: bytes, expected: str | None) -> None:
     assert text_encoding(io.BytesIO(content)) == expected
 
 

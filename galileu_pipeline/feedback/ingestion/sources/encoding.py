@@ -1,34 +1,68 @@
-"""How a text file spells its letters: UTF-8 or, judged for the whole file, Windows-1252."""
+"""How a text file spells its letters: UTF-8 or, judged for the whole file, Windows-1252. No other is guessed."""
 
+import io
 import re
-from typing import IO
+from typing import IO, Any
 
 UTF8, WINDOWS_1252 = "utf-8", "cp1252"
 _CHUNK_BYTES = 1 << 20
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_ASCII = bytes(range(128))
+_ASCII = bytes(byte for byte in range(128) if byte != ord("\n"))
 _NO_BEGINNING = bytes(byte for byte in range(256) if not 0xC2 <= byte <= 0xF4)  # of a letter of several bytes
 # What people in Western Europe and the Americas write; other bytes speak of another encoding, or of damage.
 _USUAL = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…•€£¢§°ºª¹²³½¼¡¿«»´·©®™\xa0".encode("cp1252")
 _USUAL_SHARE = 0.9
+# So many letters that are not UTF-8, on such a share of the lines, are another encoding; fewer are damage.
+_SEVERAL, _SEVERAL_SHARE = 3, 0.01
 
 
-def text_encoding(file: IO[bytes]) -> str:
-    """`UTF8` or `WINDOWS_1252`, after one look at all of `file`, which takes a fraction of what reading its rows does.
+def text_encoding(file: IO[bytes]) -> str | None:
+    """`UTF8`, `WINDOWS_1252` or None for neither, after one look at all of `file`.
 
-    A file that is UTF-8 but for a few broken places is UTF-8: only those rows are refused.
+    The look takes a fraction of what reading the rows does. A file that is UTF-8 but for a few broken places is UTF-8:
+    only those rows are refused.
     """
-    sequences, lone, usual = 0, 0, 0
+    sequences, lone, usual, lines, broken_lines = 0, 0, 0, 1, 0
     # To the end of a line each time, so that no letter is cut in two.
     while chunk := file.read(_CHUNK_BYTES) + file.readline():
+        lines += chunk.count(b"\n")
         if _is_utf8(chunk):
             sequences += len(chunk.translate(None, _NO_BEGINNING))
             continue
         sequences += len(_UTF8_SEQUENCE.findall(chunk))
         rest = _UTF8_SEQUENCE.sub(b"", chunk).translate(None, _ASCII)
-        lone += len(rest)
-        usual += len(rest) - len(rest.translate(None, _USUAL))
-    return WINDOWS_1252 if lone > sequences and usual >= _USUAL_SHARE * lone else UTF8
+        broken = [line for line in rest.split(b"\n") if line]
+        broken_lines += len(broken)
+        lone += sum(map(len, broken))
+        usual += sum(len(line) - len(line.translate(None, _USUAL)) for line in broken)
+    if lone <= sequences:
+        return UTF8
+    if usual >= _USUAL_SHARE * lone:
+        return WINDOWS_1252
+    return None if lone >= _SEVERAL and broken_lines >= _SEVERAL_SHARE * lines else UTF8
+
+
+def utf8(file: IO[bytes], encoding: str) -> IO[bytes]:
+    """`file` as UTF-8, read as a stream. Bytes that mean nothing in `encoding` stay as they are."""
+    return file if encoding == UTF8 else io.BufferedReader(_Recoder(file, encoding), _CHUNK_BYTES)
+
+
+class _Recoder(io.RawIOBase):
+    """Of encodings of one byte a letter: of others a piece could end within a letter."""
+
+    def __init__(self, file: IO[bytes], encoding: str) -> None:
+        self._file, self._encoding, self._rest = file, encoding, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            text = self._file.read(_CHUNK_BYTES).decode(self._encoding, "surrogateescape")
+            self._rest = text.encode("utf-8", "surrogateescape")
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
 
 def _is_utf8(text: bytes) -> bool:

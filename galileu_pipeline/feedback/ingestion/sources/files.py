@@ -24,6 +24,7 @@ from galileu_pipeline.feedback.ingestion.sources.compression import (
     reading,
     shown_name,
 )
+from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, utf8
 from galileu_pipeline.feedback.ingestion.sources.formats import recognise_format
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
@@ -86,24 +87,24 @@ class FeedbackFile:
         return Scale.parse(self.records.scale) if self.records and self.records.scale else None
 
     @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
-        """Its content, decompressed, behind the byte order mark."""
+    def opened(self, encoding: str = UTF8) -> Iterator[IO[bytes]]:
+        """Its content, decompressed, behind the byte order mark; in UTF-8 where it is in `encoding`."""
         with open_plain(self.path) as file:
             if file.peek(len(UTF8_BOM)).startswith(UTF8_BOM):
                 file.read(len(UTF8_BOM))
-            yield file
+            yield utf8(file, encoding)
 
     @contextmanager
-    def plain(self) -> Iterator[Path]:
-        """A path of the file decompressed, for readers that need a file and no stream.
+    def plain(self, encoding: str = UTF8) -> Iterator[Path]:
+        """A path of the file decompressed, for readers that need a file and no stream; in UTF-8, as `opened`.
 
         In its name is nothing that DuckDB would take for a pattern, or could not be told.
         """
         with tempfile.TemporaryDirectory(prefix="galileu-import-") as folder:
             plain = Path(folder) / "feedback"
-            if self.compressed:
+            if self.compressed or encoding != UTF8:
                 with open_plain(self.path) as packed, plain.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+                    shutil.copyfileobj(utf8(packed, encoding), unpacked, 1 << 20)
             else:
                 plain.symlink_to(self.path.resolve())
             yield plain

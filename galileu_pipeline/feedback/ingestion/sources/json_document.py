@@ -35,9 +35,11 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
                 yield RowBatch(positions, batch.column(0))
                 position += batch.num_rows
         except (duckdb.Error, OSError, pa.ArrowException) as error:
-            raise InputError(f"{path} cannot be read as JSON: {_without_path(error, path)}") from error
+            raise InputError(f"cannot be read as JSON: {_without_path(error, path)}") from error
 
 
 def _without_path(error: Exception, path: Path) -> str:
     first_line = str(error).strip().splitlines()[0]
+    if "UTF-8" in first_line:
+        first_line += " Save the file as UTF-8."
     return first_line.replace(f' in file "{path}"', "").removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")

@@ -67,20 +67,31 @@ class FileReading:
                 source = SqliteFeedback(path, self.columns)
                 for table in TABLES:
                     yield from source.batches(table)
-        elif self.file.format == Format.CSV:
-            yield from self._csv()
-        elif self.file.format == Format.PARQUET:
+            return
+        if self.file.format == Format.PARQUET:
             yield from self._parquet()
+            return
+        self.encoding = self._encoding()
+        if self.file.format == Format.CSV:
+            yield from self._csv()
         elif self.file.records and not self.mapping:
             yield from converted(self._json(), self.file.records, self.skipped)
         else:
             yield from self._located(self._json())
 
-    def _csv(self) -> Iterator[RowBatch]:
+    def _encoding(self) -> str:
         with open_plain(self.file.path) as file:
-            self.encoding = text_encoding(file)
-        with self.file.opened() as file:
-            text = io.TextIOWrapper(file, encoding=self.encoding, errors="surrogateescape", newline="")
+            encoding = text_encoding(file)
+        if encoding is None:
+            raise InputError(
+                "it is not UTF-8, and its letters are not those of Windows-1252 either. Nothing of it was imported; "
+                "save it as UTF-8."
+            )
+        return encoding
+
+    def _csv(self) -> Iterator[RowBatch]:
+        with self.file.opened(self.encoding) as file:
+            text = io.TextIOWrapper(file, encoding=UTF8, errors="surrogateescape", newline="")
             header = read_header(text, list(self.mapping.values()))
             self.columns.see(header.names)
             _require_columns(self.columns, header.names)
@@ -97,10 +108,10 @@ class FileReading:
     def _json(self) -> Iterator[RowBatch]:
         if self.file.format in (Format.JSON_ARRAY, Format.JSON_OBJECTS):
             layout = "array" if self.file.format == Format.JSON_ARRAY else "unstructured"
-            with self.file.plain() as path:
+            with self.file.plain(self.encoding) as path:
                 yield from read_json_document(path, layout)
             return
-        with self.file.opened() as file:
+        with self.file.opened(self.encoding) as file:
             read = read_json_wrapped if self.file.format == Format.JSON_WRAPPED else read_json_lines
             yield from read(file)
 
