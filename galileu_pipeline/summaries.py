@@ -10,6 +10,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.manifest import MANIFEST_NAME
 from galileu_pipeline.lineage.tombstones import Tombstones
+from galileu_pipeline.training.settings import stage_of_asset
 
 
 class HeldOutResult(BaseModel):
@@ -83,7 +84,7 @@ def list_models(store: ArtifactStore) -> list[ModelSummary]:
 
 def _summary(store: ArtifactStore, model: Artifact, serving: str | None) -> ModelSummary:
     manifest = model.manifest
-    accuracy = manifest.metrics.get("preference_accuracy", {}).get(manifest.asset)
+    accuracy = manifest.metrics.get("preference_accuracy", {}).get(f"{stage_of_asset(manifest.asset)}_model")
     current = store.find_current(manifest.asset)
     return ModelSummary(
         id=model.id,

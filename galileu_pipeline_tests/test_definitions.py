@@ -14,7 +14,7 @@ from galileu_pipeline.lineage.stage_versions import code_version
 GROUPS = {
     "feedback": {"raw_feedback", "feedback_analytics"},
     "datasets": {"preference_pairs", "dpo_dataset", "reward_dataset", "sft_dataset"},
-    "models": {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model"},
+    "models": {"base_model", "sft_model", "reward_model", "control_reward_model", "dpo_model", "ppo_model"},
     "evaluation": {"model_evaluation", "champion_model"},
 }
 UPSTREAM = {
@@ -24,8 +24,9 @@ UPSTREAM = {
     "sft_dataset": {"preference_pairs"},
     "sft_model": {"base_model", "sft_dataset"},
     "reward_model": {"base_model", "sft_model", "reward_dataset"},
+    "control_reward_model": {"base_model", "sft_model", "reward_dataset"},
     "dpo_model": {"base_model", "sft_model", "dpo_dataset"},
-    "ppo_model": {"base_model", "sft_model", "reward_model", "reward_dataset"},
+    "ppo_model": {"base_model", "sft_model", "reward_model", "reward_dataset", "sft_dataset"},
     "model_evaluation": {*GROUPS["models"], "reward_dataset"},
     "champion_model": {"model_evaluation"},
 }

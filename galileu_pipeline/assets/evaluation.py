@@ -28,17 +28,18 @@ def model_evaluation(
     context: dg.AssetExecutionContext,
     config: MakeConfig,
     evaluator: EvaluatorResource,
+    control_reward_model: Artifact,
     reward_model: Artifact,
     reward_dataset: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     """The base model and the candidates made so far against the model in service, on held-out questions."""
-    made = evaluator.make(context, reward_model, reward_dataset, force=config.force)
+    made = evaluator.make(context, control_reward_model, reward_model, reward_dataset, force=config.force)
     return result(made, evaluation_metadata(made.artifact))
 
 
 @dg.asset_check(asset=model_evaluation)
 def the_judge_knows_what_people_prefer(model_evaluation: Artifact) -> dg.AssetCheckResult:
-    """On held-out pairs the reward model agrees with people more often than a coin would (95 % interval)."""
+    """On held-out pairs the judge agrees with people more often than a coin would (95 % interval)."""
     accuracy = read_evaluation(model_evaluation.path).judge.accuracy
     return dg.AssetCheckResult(passed=accuracy.beats_chance, description=str(accuracy), metadata=accuracy.model_dump())
 

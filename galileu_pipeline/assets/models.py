@@ -12,6 +12,7 @@ from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.lineage.stage_versions import code_version
 from galileu_pipeline.resources.trainer import TrainerResource
+from galileu_pipeline.training.settings import stage_of_asset
 
 
 @dg.asset(group_name="models", code_version=code_version("base_model"), kinds={"huggingface"}, pool="training")
@@ -56,6 +57,24 @@ def reward_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
+@dg.asset(
+    group_name="models", code_version=code_version("control_reward_model"), kinds={"trl", "peft"}, pool="training"
+)
+@explained
+def control_reward_model(
+    context: dg.AssetExecutionContext,
+    config: StageConfig,
+    trainer: TrainerResource,
+    base_model: Artifact,
+    sft_model: Artifact,
+    reward_dataset: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    """The reward model of another seed. Nothing learns from it, so it shows who only flatters the first one."""
+    inputs = {"base_model": base_model, "sft_model": sft_model, "reward_dataset": reward_dataset}
+    made = trainer.make(context, "reward", config.overrides, inputs, force=config.force, control=True)
+    return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
+
+
 @dg.asset(group_name="models", code_version=code_version("dpo_model"), kinds={"trl", "peft"}, pool="training")
 @explained
 def dpo_model(
@@ -82,6 +101,7 @@ def ppo_model(
     sft_model: Artifact,
     reward_model: Artifact,
     reward_dataset: Artifact,
+    sft_dataset: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     """Learns by trying: answers the training questions, and is taught by the reward model's verdicts (PPO)."""
     inputs = {
@@ -89,6 +109,7 @@ def ppo_model(
         "sft_model": sft_model,
         "reward_model": reward_model,
         "reward_dataset": reward_dataset,
+        "sft_dataset": sft_dataset,
     }
     made = trainer.make(context, "ppo", config.overrides, inputs, force=config.force)
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
@@ -112,7 +133,7 @@ def _loss_is_finite(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
 
 
 def _beats_chance(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    name = asset.key.to_user_string()
+    name = f"{stage_of_asset(asset.key.to_user_string())}_model"
 
     @dg.asset_check(asset=asset, name="held_out_accuracy_beats_chance")
     def check(model: Artifact) -> dg.AssetCheckResult:
@@ -147,6 +168,6 @@ def kl_below_target(model: Artifact) -> dg.AssetCheckResult:
 model_checks = [
     held_out_reward_rose,
     kl_below_target,
-    *(_loss_is_finite(asset) for asset in (sft_model, reward_model, dpo_model, ppo_model)),
-    *(_beats_chance(asset) for asset in (reward_model, dpo_model)),
+    *(_loss_is_finite(asset) for asset in (sft_model, reward_model, control_reward_model, dpo_model, ppo_model)),
+    *(_beats_chance(asset) for asset in (reward_model, control_reward_model, dpo_model)),
 ]

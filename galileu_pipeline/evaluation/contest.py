@@ -90,13 +90,16 @@ def run(spec: EvaluationSpec, report: Report) -> Evaluation:
         performances.append(perform(spec, networks.load(model), model, prompts, pairs))
     del networks  # the judge needs the memory
     report(f"evaluation: {spec.judge.id} judges")
-    judge, rewards = judged(spec, tokenizer, performances, prompts, pairs, rated)
+    judge, rewards = judged(spec, spec.judge, tokenizer, performances, prompts, pairs, rated)
+    report(f"evaluation: {spec.teacher.id} judges")
+    teacher, teacher_rewards = judged(spec, spec.teacher, tokenizer, performances, prompts, pairs, rated)
     evaluation = Evaluation(
         champion=spec.champion,
         prompts=len(prompts),
         left_out=left_out,
         judge=judge,
-        models=figures(spec.champion, performances, rewards),
+        teacher=teacher,
+        models=figures(spec.champion, performances, rewards, teacher_rewards),
     )
     (spec.output / RESULT_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _write_answers(spec, performances, prompts, rewards)
@@ -184,14 +187,15 @@ def read(network: Network, model_id: str, text: str) -> tuple[float, float, floa
 
 def judged(
     spec: EvaluationSpec,
+    by: ModelFiles,
     tokenizer: PreTrainedTokenizerBase,
     performances: Sequence[Performance],
     prompts: Sequence[Messages],
     pairs: Dataset,
     rated: Dataset,
 ) -> tuple[Judge, list[list[float]]]:
-    """The judge's own record against people, and its rewards, (models, prompts)."""
-    judge = load_judge(spec.judge, tokenizer)
+    """The record of the reward model `by` against people, and its rewards, (models, prompts)."""
+    judge = load_judge(by, tokenizer)
 
     def rewards(questions: Sequence[Messages], answers: Sequence[Messages]) -> list[float]:
         encoded = [
@@ -205,7 +209,7 @@ def judged(
     ]
     chosen, rejected = (rewards(pairs["prompt"], pairs[side]) for side in ("chosen", "rejected"))
     judge_record = Judge(
-        id=spec.judge.id,
+        id=by.id,
         accuracy=preference_accuracy(chosen, rejected, questions_of(pairs)),
         rank_correlation=rank_correlation(
             rewards(rated["prompt"], rated["completion"]), rated["score"], questions_of(rated)
@@ -215,19 +219,28 @@ def judged(
 
 
 def figures(
-    champion: str, performances: Sequence[Performance], rewards: Sequence[Sequence[float]]
+    champion: str,
+    performances: Sequence[Performance],
+    rewards: Sequence[Sequence[float]],
+    teacher_rewards: Sequence[Sequence[float]],
 ) -> list[ModelFigures]:
     """Every model's figures, in the order of `performances`."""
     place = next(number for number, performance in enumerate(performances) if performance.model.id == champion)
     reigning, reigning_rewards = performances[place], rewards[place]
     return [
-        _figures(performance, own, None if number == place else reigning, reigning_rewards)
-        for number, (performance, own) in enumerate(zip(performances, rewards, strict=True))
+        _figures(performance, own, by_teacher, None if number == place else reigning, reigning_rewards)
+        for number, (performance, own, by_teacher) in enumerate(
+            zip(performances, rewards, teacher_rewards, strict=True)
+        )
     ]
 
 
 def _figures(
-    own: Performance, rewards: Sequence[float], champion: Performance | None, champion_rewards: Sequence[float]
+    own: Performance,
+    rewards: Sequence[float],
+    teacher_rewards: Sequence[float],
+    champion: Performance | None,
+    champion_rewards: Sequence[float],
 ) -> ModelFigures:
     lengths = _lengths(own)
     passed = own.canaries_passed
@@ -238,6 +251,7 @@ def _figures(
         preference_p=round(mcnemar(own.right, champion.right), 6) if champion else None,
         preference_margin=own.margin,
         reward=mean(rewards),
+        teacher_reward=mean(teacher_rewards),
         win_rate=compare(own.answers, rewards, champion.answers, champion_rewards) if champion else None,
         length=mean(lengths),
         length_ratio=ratio_of_means(lengths, _lengths(champion)) if champion else None,

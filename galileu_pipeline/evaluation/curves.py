@@ -17,13 +17,13 @@ _LABELS = {
 }
 _PPO_LABELS = {
     "reward": "reward",
+    "rlhf_reward": "reward as trained on, less the KL penalty",
     "kl": "KL to the reference (nats an answer)",
     "answer_length": "answer length (tokens)",
     "ended": "answers that end (share)",
     "entropy": "entropy (nats a token)",
     "value_loss": "value loss",
     "explained_variance": "explained variance of the values",
-    "clip_fraction": "clipped tokens (share)",
     "approx_kl": "KL of an update (nats a token)",
 }
 _COLUMNS = 3

@@ -21,7 +21,8 @@ class ModelFigures(_Record):
     preference_accuracy: PreferenceAccuracy = Field(description="pairs in which the chosen answer is likelier a token")
     preference_p: float | None = Field(None, description="of its difference from the champion's (McNemar)")
     preference_margin: Mean = Field(description="mean log-probability a token, chosen minus rejected, nats")
-    reward: Mean = Field(description="of its answers, by the reward model")
+    reward: Mean = Field(description="of its answers, by the judge")
+    teacher_reward: Mean | None = Field(None, description="the same, by the reward model that PPO learnt from")
     win_rate: WinRate | None = Field(description="questions to which its answer gets more reward than the champion's")
     length: Mean = Field(description="characters an answer, which compares models of different tokenizers")
     length_ratio: Estimate | None = Field(description="mean length over the champion's")
@@ -36,7 +37,7 @@ class ModelFigures(_Record):
 
 
 class Judge(_Record):
-    """How far the reward model can be trusted on this."""
+    """How far a reward model can be trusted on this."""
 
     id: str
     accuracy: PreferenceAccuracy = Field(description="held-out pairs in which the chosen answer gets more reward")
@@ -50,6 +51,9 @@ class Evaluation(_Record):
     prompts: int = Field(description="questions that were asked")
     left_out: int = Field(0, description="questions too long to be answered within `max_length`")
     judge: Judge
+    teacher: Judge | None = Field(
+        None, description="what PPO learnt from; a model that it likes more, but the judge does not, only flatters it"
+    )
     models: list[ModelFigures]
 
     @property

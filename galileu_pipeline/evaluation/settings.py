@@ -60,6 +60,7 @@ class EvaluationSpec(Settings):
     settings: EvaluationSettings
     champion: str = Field(description="id of the model that the others are compared with; it is among `models`")
     models: list[ModelFiles]
-    judge: ModelFiles = Field(description="the reward model")
+    judge: ModelFiles = Field(description="a reward model from which none of the models has learnt")
+    teacher: ModelFiles = Field(description="the reward model from which PPO models have learnt")
     dataset: Path = Field(description="folder of the reward dataset: test.parquet and answers.parquet")
     cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")

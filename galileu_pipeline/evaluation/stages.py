@@ -30,13 +30,15 @@ class Contest:
     Attributes:
         models: the candidates, and the base model to compare with; the champion is added where it is none of them.
         champion: whom the others are compared with.
-        judge: a reward model.
+        judge: a reward model from which none of them has learnt.
+        teacher: the one from which PPO models have learnt.
         dataset: a reward dataset.
     """
 
     models: Sequence[Artifact]
     champion: Artifact
     judge: Artifact
+    teacher: Artifact
     dataset: Artifact
 
     @property
@@ -45,14 +47,14 @@ class Contest:
         return list({model.id: model for model in (*self.models, self.champion)}.values())
 
 
-def contest_for_service(store: ArtifactStore, judge: Artifact, dataset: Artifact) -> Contest:
+def contest_for_service(store: ArtifactStore, judge: Artifact, teacher: Artifact, dataset: Artifact) -> Contest:
     """The base model and the current candidates against the model in service. Candidates not made yet are left out."""
     candidates = [model for asset in CANDIDATES if (model := store.find_current(asset))]
-    return Contest([store.current("base_model"), *candidates], in_service(store), judge, dataset)
+    return Contest([store.current("base_model"), *candidates], in_service(store), judge, teacher, dataset)
 
 
 def contest_of_two(store: ArtifactStore, one: str, other: str) -> Contest:
-    """`one` against `other`, each an id or an asset, by the profile's current reward model.
+    """`one` against `other`, each an id or an asset, by the profile's current reward models.
 
     Raises:
         InputError: they are the same model, or one does not generate text.
@@ -61,7 +63,8 @@ def contest_of_two(store: ArtifactStore, one: str, other: str) -> Contest:
     candidate, champion = choose_model(store, one), choose_model(store, other)
     if candidate.id == champion.id:
         raise InputError(f"{one} and {other} are the same model, {candidate.id}.")
-    return Contest([candidate], champion, store.current("reward_model"), store.current("reward_dataset"))
+    judge, teacher, dataset = map(store.current, ("control_reward_model", "reward_model", "reward_dataset"))
+    return Contest([candidate], champion, judge, teacher, dataset)
 
 
 def make_evaluation(
@@ -90,13 +93,14 @@ def make_evaluation(
             champion=contest.champion.id,
             models=[files_of(store, model) for model in contest.everybody],
             judge=files_of(store, contest.judge),
+            teacher=files_of(store, contest.teacher),
             dataset=contest.dataset.path,
             cpus=cpus,
         )
         evaluation = run_process(["galileu_pipeline.evaluation"], spec, Evaluation, launch)
         return Outcome(metrics=evaluation.model_dump(mode="json"))
 
-    inputs = [*contest.everybody, contest.judge, contest.dataset]
+    inputs = [*contest.everybody, contest.judge, contest.teacher, contest.dataset]
     return store.make(Plan("model_evaluation", inputs, config), write, run=run, force=force)
 
 

@@ -69,6 +69,7 @@ _PT: Texts = {
     # measures
     "win_rate": "vitórias contra o modelo em serviço",
     "reward": "recompensa média",
+    "teacher_reward": "recompensa média do modelo com que o PPO aprende",
     "preference_accuracy": "acerto das preferências",
     "preference_margin": "margem das preferências (nats por token)",
     "length": "comprimento (caracteres)",
@@ -144,6 +145,7 @@ _EN: Texts = {
     "because_rolled_back": "a person took it out of service, and only a person can put it back (galileu promote)",
     "win_rate": "wins against the model in service",
     "reward": "mean reward",
+    "teacher_reward": "mean reward by the model that PPO learns from",
     "preference_accuracy": "preference accuracy",
     "preference_margin": "preference margin (nats a token)",
     "length": "length (characters)",

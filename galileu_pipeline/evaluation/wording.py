@@ -14,6 +14,7 @@ from galileu_pipeline.languages import Language, interval, number
 MEASURES: Sequence[tuple[str, int]] = (
     ("win_rate", 3),
     ("reward", 2),
+    ("teacher_reward", 2),
     ("preference_accuracy", 3),
     ("preference_margin", 2),
     ("length", 1),

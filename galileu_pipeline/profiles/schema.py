@@ -13,6 +13,7 @@ from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.profiles.automation import AutomationSettings
 from galileu_pipeline.profiles.names import profile_file
 from galileu_pipeline.training.settings import (
+    CONTROL,
     BaseSettings,
     DpoSettings,
     LoraSettings,
@@ -52,8 +53,11 @@ class Profile(Settings):
         3600.0, gt=0, description="seconds without progress after which a process of training counts as hung"
     )
 
-    def stage(self, name: StageName, overrides: Mapping[str, Any]) -> Stage:
+    def stage(self, name: StageName, overrides: Mapping[str, Any], *, control: bool = False) -> Stage:
         """The training stage of that name, with `overrides` over the profile's settings.
+
+        Args:
+            control: the same with another seed, which makes an asset of its own.
 
         Raises:
             SettingsError: an override is not a setting of the stage, or out of range.
@@ -63,7 +67,7 @@ class Profile(Settings):
             settings = type(settings).model_validate({**settings.model_dump(), **overrides})
         except ValidationError as error:
             raise SettingsError(f"overrides of stage {name}: {describe(error)}") from error
-        asset = f"{name}_model"
+        asset = f"{CONTROL if control else ''}{name}_model"
         return Stage(
             name=name,
             asset=asset,
@@ -71,13 +75,13 @@ class Profile(Settings):
             resources=self.resources_of(asset),
             lora=self.lora,
             samples=self.samples,
-            seed=self.seed,
+            seed=self.seed + control,
             profile=self.name,
         )
 
     def resources_of(self, asset: str) -> Resources:
-        """What the profile gives that asset; the least where it says nothing."""
-        return self.resources.get(asset, Resources())
+        """What the profile gives that asset, or the one it is a control of; the least where it says nothing."""
+        return self.resources.get(asset) or self.resources.get(asset.removeprefix(CONTROL)) or Resources()
 
 
 def load_profile(name: str) -> Profile:

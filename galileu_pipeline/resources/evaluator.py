@@ -17,12 +17,14 @@ class EvaluatorResource(dg.ConfigurableResource):
     storage: dg.ResourceDependency[StorageResource]
     launcher: dg.ResourceDependency[SubprocessLauncher]
 
-    def make(self, context: dg.AssetExecutionContext, judge: Artifact, dataset: Artifact, *, force: bool) -> Made:
+    def make(
+        self, context: dg.AssetExecutionContext, judge: Artifact, teacher: Artifact, dataset: Artifact, *, force: bool
+    ) -> Made:
         """The candidates against the model in service; see `evaluation.stages.make_evaluation`."""
         settings, store = self.profile.settings, self.storage.artifacts
         return make_evaluation(
             store,
-            contest_for_service(store, judge, dataset),
+            contest_for_service(store, judge, teacher, dataset),
             settings.evaluation,
             self.launcher.launch(context),
             cpus=settings.resources_of("model_evaluation").cpus,

@@ -29,11 +29,15 @@ class TrainerResource(dg.ConfigurableResource):
         inputs: Mapping[str, Artifact],
         *,
         force: bool,
+        control: bool = False,
     ) -> Made:
-        """The model of `stage` on `inputs` (by asset name), trained now or reused; see `training.stages.make_model`."""
+        """The model of `stage` on `inputs` (by asset name), trained now or reused; see `training.stages.make_model`.
+
+        `control` asks for that of another seed; see `Profile.stage`.
+        """
         return make_model(
             self.storage.artifacts,
-            self.profile.settings.stage(stage, overrides),
+            self.profile.settings.stage(stage, overrides, control=control),
             inputs,
             self.launcher.launch(context),
             run=run_info(context),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from galileu_pipeline.lineage.artifacts import Artifact, Plan
 from galileu_pipeline.markdown import escape, printable, table
+from galileu_pipeline.training.settings import stage_of_asset
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
@@ -18,10 +19,11 @@ _TITLES = {
     "base_model": "the base model every stage starts from",
     "sft_model": "an adapter that imitates the answers people rated well (SFT)",
     "reward_model": "a reward model: which of two answers people prefer",
+    "control_reward_model": "a second reward model, to judge what has learnt from the first",
     "dpo_model": "an adapter that learnt from people's preferences (DPO)",
     "ppo_model": "an adapter that learnt to please the reward model (PPO)",
 }
-_TRAINED_BY_TRL = ("sft_model", "reward_model", "dpo_model")
+_TRAINED_BY_TRL = ("sft", "reward", "dpo")
 _LANGUAGE = "pt"  # what the adapters learn from: feedback on a chatbot that speaks Portuguese
 
 Metrics = Mapping[str, Any]
@@ -48,9 +50,9 @@ def _metadata(plan: Plan, metrics: Metrics) -> "ModelCardData":
         datasets=[dataset.id for dataset in _datasets(plan)] or None,
         tags=[
             "galileu_pipeline",
-            plan.asset.removesuffix("_model"),
+            stage_of_asset(plan.asset),
             *(["lora"] if adapter else []),
-            *(["trl"] if plan.asset in _TRAINED_BY_TRL else []),
+            *(["trl"] if stage_of_asset(plan.asset) in _TRAINED_BY_TRL else []),
         ],
         model_name=plan.id if results else None,
         eval_results=results or None,
@@ -61,7 +63,7 @@ def _eval_results(plan: Plan, metrics: Metrics) -> "list[EvalResult]":
     """What the model itself reached on the test split; what it is compared with stands in the text."""
     from huggingface_hub import EvalResult
 
-    accuracy = metrics.get("preference_accuracy", {}).get(plan.asset, {})
+    accuracy = metrics.get("preference_accuracy", {}).get(f"{stage_of_asset(plan.asset)}_model", {})
     gain = metrics.get("held_out_reward", {}).get("gain", {})
     measured = (
         ("accuracy", "held-out preference accuracy", accuracy.get("value")),
@@ -87,7 +89,7 @@ def _eval_results(plan: Plan, metrics: Metrics) -> "list[EvalResult]":
 
 
 def _task(plan: Plan) -> str:
-    return "text-classification" if plan.asset == "reward_model" else "text-generation"
+    return "text-classification" if stage_of_asset(plan.asset) == "reward" else "text-generation"
 
 
 def _base_name(plan: Plan) -> str | None:
@@ -174,7 +176,7 @@ def _shown_settings(plan: Plan) -> dict[str, Any]:
 def _usage(plan: Plan) -> str:
     if plan.asset == "base_model":
         return "`AutoModelForCausalLM.from_pretrained` opens this folder.\n"
-    if plan.asset == "reward_model":
+    if stage_of_asset(plan.asset) == "reward":
         return (
             "Open the base with `AutoModelForSequenceClassification` and `num_labels=1`, then this folder on it with "
             "`PeftModel.from_pretrained`.\n"

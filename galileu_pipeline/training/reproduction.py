@@ -12,7 +12,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.digests import code_digest, files_digest, folder_digests
 from galileu_pipeline.process import Launch
 from galileu_pipeline.profiles.schema import Profile
-from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, Settings
+from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, Settings, stage_of_asset
 from galileu_pipeline.training.stages import Stage, micro_batch_of, write_model
 
 
@@ -64,7 +64,7 @@ def stage_of(model: Artifact) -> Stage:
         InputError: it is no model, or one that this version cannot make.
     """
     manifest, config = model.manifest, model.manifest.config
-    name = manifest.asset.removesuffix("_model")
+    name = stage_of_asset(manifest.asset)
     if name not in Profile.model_fields or "stage" not in config:
         raise InputError(f"{model.id} was not made by a training stage, so it cannot be reproduced.")
     settings_type: Any = Profile.model_fields[name].annotation

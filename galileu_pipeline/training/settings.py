@@ -182,7 +182,7 @@ class PpoSettings(TrainerSettings):
     kl_loss_coef: float = Field(0.0, ge=0, description="weight of the KL as a loss, instead of or beside kl_coef")
     kl_target: float | None = Field(None, gt=0, description="nats an answer that kl_coef adapts to; null: fixed")
     kl_horizon: int = Field(1000, ge=1, description="answers; smaller lets kl_coef adapt faster")
-    target_kl: float | None = Field(0.1, gt=0, description="nats a token past which an update is cut short")
+    target_kl: float | None = Field(0.05, gt=0, description="nats a token past which an update is cut short")
     max_kl: float | None = Field(100.0, gt=0, description="nats an answer at which training stops with an error")
     gamma: float = Field(1.0, ge=0, le=1, description="discount a token")
     lam: float = Field(0.95, ge=0, le=1, description="lambda of generalised advantage estimation (1506.02438)")
@@ -253,6 +253,14 @@ class SampleSettings(Settings):
     max_new_tokens: int = Field(64, ge=1)
 
 
+CONTROL = "control_"  # begins the name of what a stage makes with another seed, to judge what learnt from the first
+
+
+def stage_of_asset(asset: str) -> str:
+    """The stage that makes a model of that name: "reward" for `reward_model` and for `control_reward_model`."""
+    return asset.removeprefix(CONTROL).removesuffix("_model")
+
+
 class StageSpec(Settings):
     """All that a stage's process is told: `spec.json`. Paths are absolute; nothing else comes from outside."""
 
@@ -269,6 +277,7 @@ class StageSpec(Settings):
     reward: Path | None = Field(None, description="folder of the reward model's adapter; of use to stage `ppo` alone")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
     dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
+    more_questions: Path | None = Field(None, description="a dataset whose training questions stage `ppo` answers too")
     micro_batch: MicroBatch | None = Field(None, description="what an earlier run of the same plan came down to")
 
 

@@ -72,6 +72,7 @@ class Stage:
             adapter=paths.get("sft_model"),
             reward=paths.get("reward_model"),
             dataset=next((path for name, path in paths.items() if name.endswith("_dataset")), Path()),
+            more_questions=paths.get("sft_dataset") if self.name == "ppo" else None,
             checkpoints=checkpoints,
             micro_batch=micro_batch,
         )

@@ -10,7 +10,7 @@ from galileu_pipeline.errors import InputError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.networks import Network, Networks
-from galileu_pipeline.training.settings import ModelFiles, Resources
+from galileu_pipeline.training.settings import ModelFiles, Resources, stage_of_asset
 
 Messages = list[dict[str, str]]
 
@@ -82,7 +82,7 @@ def choose_model(store: ArtifactStore, name: str) -> Artifact:
     """
     model = store.load(name) if "-" in name else store.current(name)
     asset = model.manifest.asset
-    if asset == "reward_model" or not asset.endswith("_model"):
+    if stage_of_asset(asset) == "reward" or not asset.endswith("_model"):
         raise InputError(f"{model.id} does not generate text; choose a base, SFT, DPO or PPO model.")
     return model
 

@@ -135,6 +135,7 @@ ASSETS = (
     "base_model",
     "sft_model",
     "reward_model",
+    "control_reward_model",
     "dpo_model",
     "ppo_model",
 )

@@ -76,6 +76,7 @@ def test_stats_models_generate(demonstrated: Sandbox) -> None:
         "base_model",
         "sft_model",
         "reward_model",
+        "control_reward_model",
         "dpo_model",
         "ppo_model",
     }

@@ -29,6 +29,7 @@ def figures(model_id: str, *, wins: int | None = None, ties: int = 0, n: int = 2
         "preference_accuracy": accuracy_of(60),
         "preference_margin": mean([0.1, 0.2]),
         "reward": mean([0.0, 1.0]),
+        "teacher_reward": mean([0.5, 1.5]),
         "win_rate": None if reigning else win_rate(wins or 0, ties, n),
         "length": mean([20.0, 22.0]),
         "length_ratio": None if reigning else Estimate(value=1.0, low=0.9, high=1.1, n=n),
@@ -45,8 +46,11 @@ def figures(model_id: str, *, wins: int | None = None, ties: int = 0, n: int = 2
 
 
 def evaluation(*models: ModelFigures, champion: str = BASE) -> Evaluation:
-    judge = Judge(id="reward_model-333333333333", accuracy=accuracy_of(80), rank_correlation=None)
-    return Evaluation(champion=champion, prompts=200, judge=judge, models=list(models))
+    judge, teacher = (
+        Judge(id=name, accuracy=accuracy_of(80), rank_correlation=None)
+        for name in ("control_reward_model-333333333333", "reward_model-444444444444")
+    )
+    return Evaluation(champion=champion, prompts=200, judge=judge, teacher=teacher, models=list(models))
 
 
 @pytest.fixture

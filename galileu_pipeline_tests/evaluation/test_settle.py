@@ -161,16 +161,17 @@ def test_with_manual_approval_a_person_has_the_last_word(store: ArtifactStore, b
 
 
 def test_who_is_compared(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
-    judge, dataset = artifact(store, "reward_model"), artifact(store, "reward_dataset")
-    contest = contest_for_service(store, judge, dataset)
+    arbiters = [artifact(store, name) for name in ("control_reward_model", "reward_model", "reward_dataset")]
+    contest = contest_for_service(store, *arbiters)
     assert ([model.id for model in contest.everybody], contest.champion.id) == ([base.id, dpo.id], base.id)
     earlier = artifact(store, "dpo_model", pairs="others")
     store.set_current(dpo)
     ChampionFile(store).promote(earlier.id, by="person", in_place_of=None)
-    contest = contest_for_service(store, judge, dataset)
+    contest = contest_for_service(store, *arbiters)
     assert [model.id for model in contest.everybody] == [base.id, dpo.id, earlier.id]
     two = contest_of_two(store, "dpo_model", "base_model")
     assert [model.id for model in two.everybody] == [dpo.id, base.id]
+    assert [two.judge, two.teacher, two.dataset] == arbiters
     with pytest.raises(InputError, match="are the same model"):
         contest_of_two(store, dpo.id, "dpo_model")
 

@@ -58,7 +58,11 @@ def package(tmp_path: Path) -> Path:
         ("feedback/pairing/sql/pair_all_pairs.sql", {"preference_pairs"}, {"dpo_model"}),
         ("feedback/ingestion/sql/judge_rows.sql", {"raw_feedback"}, {"preference_pairs", "dpo_model"}),
         ("training/dpo.py", {"dpo_model"}, {"sft_model", "ppo_model", "dpo_dataset"}),
-        ("training/runner.py", {"sft_model", "reward_model", "dpo_model", "ppo_model"}, {"base_model"}),
+        (
+            "training/runner.py",
+            {"sft_model", "reward_model", "control_reward_model", "dpo_model", "ppo_model"},
+            {"base_model"},
+        ),
         ("training/ppo/objective.py", {"ppo_model"}, {"dpo_model"}),
         ("training/tiny_corpus.txt", {"base_model"}, {"dpo_model"}),
         ("evaluation/canaries.yaml", {"model_evaluation"}, {"promotion_decision", "dpo_model"}),

@@ -1,5 +1,6 @@
 """Trained models beside each other: a better one is found to be better, a worse one worse."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from galileu_pipeline.evaluation.contest import run
 from galileu_pipeline.evaluation.promotion import decide
-from galileu_pipeline.evaluation.results import Evaluation, read_answers, read_evaluation
+from galileu_pipeline.evaluation.results import RESULT_FILE, Evaluation, read_answers, read_evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec, PromotionSettings
 from galileu_pipeline.evaluation.wording import Wording
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
@@ -25,7 +26,7 @@ SETTINGS = EvaluationSettings(max_prompts=40, max_new_tokens=16, max_length=128,
 
 @pytest.fixture(scope="module")
 def folder(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models `sft`, `reward`, `dpo` and `swapped`, which learnt from labels that were swapped, and their data."""
+    """The models `sft`, `dpo`, `swapped` (of swapped labels), the reward models `teacher` and `judge`; their data."""
     folder = tmp_path_factory.mktemp("contest")
     rows = [(f"Você viu a lua número {number}?", "test" if number % 3 == 0 else "train") for number in range(120)]
     for name, chosen, rejected in (("pairs", GOOD, BAD), ("swapped_pairs", BAD, GOOD)):
@@ -45,13 +46,16 @@ def folder(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples").mkdir()
     write_examples(pa.Table.from_pylist(answers).to_batches(), [], 0.0, "", folder / "examples")
 
-    def make(recipe: type[Recipe], stage: str, name: str, data: str, adapter: str | None, **settings: object) -> None:
+    def make(
+        recipe: type[Recipe], stage: str, name: str, data: str, adapter: str | None, seed: int = 0, **settings: object
+    ) -> None:
         (folder / name).mkdir()
         spec = StageSpec.model_validate(
             {
                 "stage": stage,
                 "output": folder / name,
                 "checkpoints": folder / f"{name}-checkpoints",
+                "seed": seed,
                 "settings": {"learning_rate": 0.01, "epochs": 4, "batch_size": 20, "max_length": 128, **settings},
                 "lora": LoraSettings(r=8, alpha=16),
                 "samples": SampleSettings(prompts=0),
@@ -64,7 +68,8 @@ def folder(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         train(recipe, spec, say_nothing)
 
     make(SftRecipe, "sft", "sft", "examples", None, epochs=25)
-    make(RewardRecipe, "reward", "reward", "pairs", "sft")
+    make(RewardRecipe, "reward", "teacher", "pairs", "sft")
+    make(RewardRecipe, "reward", "judge", "pairs", "sft", seed=1)
     gently = {"beta": 0.5, "learning_rate": 0.002, "epochs": 2}
     make(DpoRecipe, "dpo", "dpo", "pairs", "sft", **gently)
     make(DpoRecipe, "dpo", "swapped", "swapped_pairs", "sft", **gently)
@@ -72,7 +77,7 @@ def folder(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path, base: Path, name: str) -> ModelFiles:
-    asset = {"base": "base_model", "sft": "sft_model", "reward": "reward_model"}.get(name, "dpo_model")
+    asset = {"base": "base_model", "sft": "sft_model"}.get(name, "dpo_model")
     return ModelFiles(
         id=f"{asset}-{name}",
         asset=asset,
@@ -90,7 +95,8 @@ def contest(folder: Path, base: Path, output: Path, champion: str, *others: str)
         settings=SETTINGS,
         champion=models[0].id,
         models=models,
-        judge=files(folder, base, "reward"),
+        judge=files(folder, base, "judge"),
+        teacher=files(folder, base, "teacher"),
         dataset=folder / "pairs",
     )
     return run(spec, say_nothing)
@@ -122,6 +128,26 @@ def test_preferences_show_on_held_out_pairs(compared: tuple[Evaluation, Path]) -
     assert evaluation.judge.accuracy.value == 1.0
     assert evaluation.judge.rank_correlation is not None
     assert evaluation.judge.rank_correlation.low > 0.8
+
+
+def test_what_ppo_learns_from_is_asked_too(compared: tuple[Evaluation, Path]) -> None:
+    evaluation, _ = compared
+    assert evaluation.teacher is not None
+    assert evaluation.teacher.accuracy.value == 1.0
+    assert (evaluation.judge.id, evaluation.teacher.id) == ("dpo_model-judge", "dpo_model-teacher")
+    for model in evaluation.models:
+        assert model.teacher_reward is not None
+        assert model.teacher_reward != model.reward
+
+
+def test_an_evaluation_from_before_it_was_asked_can_be_read(compared: tuple[Evaluation, Path], tmp_path: Path) -> None:
+    found = json.loads((compared[1] / RESULT_FILE).read_text())
+    del found["teacher"]
+    for model in found["models"]:
+        del model["teacher_reward"]
+    (tmp_path / RESULT_FILE).write_text(json.dumps(found))
+    rows = {row[0]: row[1:] for row in Wording(read_evaluation(tmp_path), "en").figures()}
+    assert set(rows["mean reward by the model that PPO learns from"]) == {"–"}
 
 
 def test_the_base_has_forgotten_nothing(compared: tuple[Evaluation, Path]) -> None:

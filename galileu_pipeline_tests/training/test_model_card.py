@@ -15,11 +15,13 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome,
 from galileu_pipeline.profiles.names import profile_names
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.model_card import model_card
+from galileu_pipeline.training.settings import CONTROL, stage_of_asset
 
 ACCURACY = {"value": 0.625, "low": 0.503, "high": 0.736, "n": 72}
 METRICS: dict[str, dict[str, Any]] = {
     "sft_model": {"train_examples": 1234, "eval_loss": 1.25, "eval_token_accuracy": 0.5, "base_eval_loss": 2.5},
     "reward_model": {"preference_accuracy": {"reward_model": ACCURACY}, "reward_rating_rank_correlation": None},
+    "control_reward_model": {"preference_accuracy": {"reward_model": ACCURACY}},
     "dpo_model": {"preference_accuracy": {"dpo_model": ACCURACY, "base_model": {**ACCURACY, "value": 0.444}}},
     "ppo_model": {
         "preference_accuracy": {"ppo_model": ACCURACY},
@@ -45,7 +47,7 @@ def plan_of(store: ArtifactStore, asset: str, profile: str = "cpu", **base: obje
         inputs["sft_model"] = put(store, Plan("sft_model", [inputs["base_model"]], {}))
     dataset = "dpo_dataset" if asset == "dpo_model" else "sft_dataset" if asset == "sft_model" else "reward_dataset"
     inputs[dataset] = put(store, Plan(dataset, [], {}), train=1200, test=72)
-    return settings.stage(asset.removesuffix("_model"), {}).plan(inputs)  # type: ignore[arg-type]
+    return settings.stage(stage_of_asset(asset), {}, control=asset.startswith(CONTROL)).plan(inputs)  # type: ignore[arg-type]
 
 
 def load(text: str, folder: Path) -> ModelCard:
@@ -61,9 +63,9 @@ def test_the_hubs_library_reads_it_back(store: ArtifactStore, tmp_path: Path, as
     card = load(text, tmp_path)
     base, dataset = plan.inputs[0], plan.inputs[-1]
     assert (card.data.library_name, card.data.license, card.data.language) == ("peft", "apache-2.0", "pt")
-    assert card.data.pipeline_tag == ("text-classification" if asset == "reward_model" else "text-generation")
+    assert card.data.pipeline_tag == ("text-classification" if "reward" in asset else "text-generation")
     assert (card.data.base_model, card.data.datasets) == (base.id, [dataset.id])
-    assert {"galileu_pipeline", "lora", asset.removesuffix("_model")} <= set(card.data.tags)
+    assert {"galileu_pipeline", "lora", stage_of_asset(asset)} <= set(card.data.tags)
     assert ("trl" in card.data.tags) == (asset != "ppo_model")
     (first, *_) = card.data.eval_results
     assert (first.dataset_type, first.dataset_split, first.dataset_revision) == (

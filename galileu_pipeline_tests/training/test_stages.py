@@ -12,7 +12,12 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, Trainer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerBase,
+    Trainer,
+)
 
 from galileu_pipeline.errors import OutOfMemoryError, StoppedError
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
@@ -27,9 +32,16 @@ from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.ppo.trainer import PPOTrainer
 from galileu_pipeline.training.progress import ProgressCallback
 from galileu_pipeline.training.reward import RewardRecipe
-from galileu_pipeline.training.runner import Recipe, train
+from galileu_pipeline.training.runner import Recipe, read_split, train
 from galileu_pipeline.training.scoring import answer_rewards
-from galileu_pipeline.training.settings import LoraSettings, Resources, SampleSettings, StageResult, StageSpec
+from galileu_pipeline.training.settings import (
+    LoraSettings,
+    PpoSettings,
+    Resources,
+    SampleSettings,
+    StageResult,
+    StageSpec,
+)
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
@@ -188,13 +200,28 @@ def test_ppo_is_measured_on_held_out_questions(
     assert rewards["gain"]["value"] == pytest.approx(
         rewards["ppo_model"]["value"] - rewards["sft_model"]["value"], abs=1e-5
     )
+    assert metrics["held_out_shaped_reward"].keys() == rewards.keys()
+    assert metrics["held_out_questions_left_out"] == 0
     assert metrics["held_out_answers"]["sft_model"]["kl"]["value"] == 0
     assert metrics["held_out_answers"]["ppo_model"]["kl"]["value"] > 0
     assert set(metrics["preference_accuracy"]) == {"base_model", "sft_model", "ppo_model"}
     assert load_file(out / "adapter_model.safetensors").keys() == load_file(sft[0] / "adapter_model.safetensors").keys()
     log = [json.loads(line) for line in (out / "training_log.jsonl").read_text().splitlines()]
-    assert sum("reward" in point for point in log) == 8
+    assert sum("reward" in point and "rlhf_reward" in point for point in log) == 8
     assert len((out / "answers.jsonl").read_text().splitlines()) == 8 * 4
+
+
+def test_ppo_answers_the_questions_of_both_datasets_once(
+    tiny_base: Path, dataset: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    more = write_dataset(tmp_path / "more", questions=60) / "examples"  # the first 40 are those of `dataset`
+    spec = StageSpec(
+        stage="ppo", output=tmp_path, checkpoints=tmp_path, settings={}, base=tiny_base, more_questions=more
+    )
+    recipe = PpoRecipe(spec, PpoSettings(learning_rate=0.001, max_length=96, max_new_tokens=16), say_nothing)
+    asked = recipe.examples(tokenizer, read_split(dataset / "pairs", "train")).rows["prompt"]
+    numbers = [int(prompt[-1]["content"].split()[-1].rstrip("?")) for prompt in asked]
+    assert numbers == [number for number in range(60) if number % 4]
 
 
 def test_the_reward_model_on_shared_weights_gives_the_same_rewards(

@@ -22,15 +22,19 @@ class RewardShaper:
         self._processes = processes
 
     def shape(self, sampled: Experience) -> torch.Tensor:
+        """Of the answers of a new rollout, (N,)."""
+        if self._args.normalize_rewards:
+            self.moments = self.moments.join(self._processes.moments(sampled.rewards_N))
+        return self.shaped(sampled.rewards_N, sampled.ended_N)
+
+    def shaped(self, rewards_N: torch.Tensor, ended_N: torch.Tensor) -> torch.Tensor:
         """Normalised and clipped, less the penalty for answers that did not end, (N,)."""
         args = self._args
-        rewards_N = sampled.rewards_N
         if args.normalize_rewards:
-            self.moments = self.moments.join(self._processes.moments(rewards_N))
             rewards_N = objective.whiten(rewards_N, self.moments)
         if args.reward_clip is not None:
             rewards_N = rewards_N.clamp(-args.reward_clip, args.reward_clip)
-        return (rewards_N - args.missing_eos_penalty * (~sampled.ended_N)).float()
+        return (rewards_N - args.missing_eos_penalty * (~ended_N)).float()
 
 
 def rollout_of(
@@ -68,12 +72,15 @@ def rollout_of(
     )
 
 
-def figures_of(sampled: Experience, rollout: Rollout, processes: PooledFigures) -> dict[str, float]:
-    """Means over the answers of all processes."""
+def figures_of(
+    sampled: Experience, rewards_N: torch.Tensor, rollout: Rollout, *, kl_coef: float, processes: PooledFigures
+) -> dict[str, float]:
+    """Means over the answers of all processes, whose shaped rewards are `rewards_N`."""
     mask_NT = sampled.answers.mask_NT
     k3_NT = objective.kl_estimate(sampled.logprobs_NT, sampled.ref_logprobs_NT, "k3")
     figures = {
         "reward": float(sampled.rewards_N.mean()),
+        "rlhf_reward": float((rewards_N - kl_coef * sampled.kl_N).mean()),
         "kl": float(sampled.kl_N.mean()),
         "kl_k3": float(objective.masked(k3_NT, mask_NT).sum(1).mean()),
         "entropy": float(objective.masked_mean(-sampled.logprobs_NT, mask_NT)),

@@ -19,7 +19,7 @@ from galileu_pipeline.training.ppo.config import PPOConfig
 from galileu_pipeline.training.ppo.experience import SampledAnswer
 from galileu_pipeline.training.ppo.networks import ValueModel
 from galileu_pipeline.training.ppo.trainer import PPOTrainer
-from galileu_pipeline.training.runner import Recipe
+from galileu_pipeline.training.runner import Recipe, read_split
 from galileu_pipeline.training.settings import PpoSettings
 from galileu_pipeline.training.sharing import twin
 
@@ -36,12 +36,15 @@ class PpoRecipe(Recipe[PpoSettings]):
         return load_policy(self.spec)
 
     def examples(self, tokenizer: PreTrainedTokenizerBase, rows: Dataset) -> Examples:
-        """Each conversation once, however many pairs it has, if it leaves room for an answer."""
-        first: dict[str, int] = {}
-        for place, prompt in enumerate(rows["prompt"]):
-            first.setdefault(json.dumps(prompt), place)
-        distinct = rows.select(first.values()).select_columns(["prompt"])
-        return encode_examples(distinct, tokenizer, question, self.settings.max_length - self.settings.max_new_tokens)
+        """The questions of `rows` and of `spec.more_questions`."""
+        more = [read_split(self.spec.more_questions, "train")] if self.spec.more_questions else []
+        return self._questions_of(tokenizer, rows, *more)
+
+    def _questions_of(self, tokenizer: PreTrainedTokenizerBase, *datasets: Dataset) -> Examples:
+        """Each conversation once, however many rows it has, if it leaves room for an answer."""
+        distinct = {json.dumps(prompt): prompt for rows in datasets for prompt in rows["prompt"]}
+        rows = Dataset.from_dict({"prompt": list(distinct.values())})
+        return encode_examples(rows, tokenizer, question, self.settings.max_length - self.settings.max_new_tokens)
 
     def make_trainer(
         self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
@@ -94,12 +97,13 @@ class PpoRecipe(Recipe[PpoSettings]):
         self._sft = self._pairs.logprobs(policy)
         with policy.disable_adapter():
             self._base = self._pairs.logprobs(policy)
-        self._questions = self.examples(tokenizer, test).rows
-        self._sft_answers = _ppo(trainer).sample_answers(self._questions)
+        self._questions = self._questions_of(tokenizer, test)
+        if self._questions.left_out:
+            self.report(f"ppo: held-out questions left out: {self._questions.left_out}")
+        self._sft_answers = _ppo(trainer).sample_answers(self._questions.rows)
 
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
-        answers = _ppo(trainer).sample_answers(self._questions)
-        gains = [after.reward - before.reward for before, after in zip(self._sft_answers, answers, strict=True)]
+        answers = _ppo(trainer).sample_answers(self._questions.rows)
         if self.settings.logged_answers:
             (self.spec.output / ANSWERS_NAME).write_bytes((self.spec.checkpoints / ANSWERS_NAME).read_bytes())
         return {
@@ -108,11 +112,9 @@ class PpoRecipe(Recipe[PpoSettings]):
                 "sft_model": self._sft.accuracy().model_dump(),
                 "ppo_model": self._pairs.logprobs(_policy(trainer)).accuracy().model_dump(),
             },
-            "held_out_reward": {
-                "sft_model": mean([answer.reward for answer in self._sft_answers]).model_dump(),
-                "ppo_model": mean([answer.reward for answer in answers]).model_dump(),
-                "gain": mean(gains).model_dump(),
-            },
+            "held_out_questions_left_out": self._questions.too_long,
+            "held_out_reward": _compared(*([answer.reward for answer in g] for g in (self._sft_answers, answers))),
+            "held_out_shaped_reward": _compared(*map(_ppo(trainer).shaped_rewards, (self._sft_answers, answers))),
             "held_out_answers": {"sft_model": _shape(self._sft_answers), "ppo_model": _shape(answers)},
             "kl_target": self.settings.kl_target,
         }
@@ -125,6 +127,12 @@ def _ppo(trainer: Trainer) -> PPOTrainer:
 
 def _policy(trainer: Trainer) -> Any:
     return _ppo(trainer).policy
+
+
+def _compared(sft: list[float], ppo: list[float]) -> dict[str, Any]:
+    """Means of both, and of what the second has more; answer by answer, to the same questions."""
+    gains = [after - before for before, after in zip(sft, ppo, strict=True)]
+    return {"sft_model": mean(sft).model_dump(), "ppo_model": mean(ppo).model_dump(), "gain": mean(gains).model_dump()}
 
 
 def _shape(answers: list[SampledAnswer]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,11 @@ class PPOTrainer(WholeCheckpoints):
             model reads texts, and the policy samples no special tokens but those that end an answer.
         callbacks: transformers callbacks.
 
-    Metrics, means since the last log: `reward` (without penalties), `kl` (to the reference, nats an answer), `kl_k3`
-    (the same, estimated with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`, `entropy`
-    (nats a token, from the sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end token),
-    `policy_loss`, `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a token),
+    Metrics, means since the last log: `reward` (without penalties), `rlhf_reward` (what is maximised: the reward as the
+    update sees it, less kl_coef times the KL), `kl` (to the reference, nats an answer), `kl_k3` (the same, estimated
+    with less variance and never negative), `kl_loss` (k2, nats a token), `kl_coef`, `entropy` (nats a token, from the
+    sampled tokens), `answer_length` (tokens), `ended` (share of answers with an end token), `policy_loss`,
+    `value_loss`, `clip_fraction`, `value_clip_fraction`, `approx_kl` (of the update, nats a token),
     `explained_variance`, `skipped` (share of optimizer steps left out because of `target_kl`).
 
     Raises:
@@ -292,15 +294,16 @@ class PPOTrainer(WholeCheckpoints):
         self.value_model.eval()
         sampled = self._processes.together(lambda: self._explorer.explore(rows))
         self._require_sound(sampled)
+        rewards_N = self._shaper.shape(sampled)
         rollout = rollout_of(
             sampled,
-            self._shaper.shape(sampled),
+            rewards_N,
             self._explorer.by_batch(sampled.answers, self.value_model),
             kl_coef=self.kl_controller.coef,
             args=self.args,
             processes=self._processes,
         )
-        self._record(sampled, rollout)
+        self._record(sampled, rewards_N, rollout)
         return rollout
 
     def _require_sound(self, sampled: Experience) -> None:
@@ -316,9 +319,10 @@ class PPOTrainer(WholeCheckpoints):
             raise self._diverged(f"The policy went {kl:.1f} nats an answer from its reference, of {limit} allowed.")
         self._last_good_step = self.state.global_step
 
-    def _record(self, sampled: Experience, rollout: Rollout) -> None:
-        figures = figures_of(sampled, rollout, self._processes)
-        for name, value in {**figures, "kl_coef": self.kl_controller.coef}.items():
+    def _record(self, sampled: Experience, rewards_N: torch.Tensor, rollout: Rollout) -> None:
+        kl_coef = self.kl_controller.coef
+        figures = figures_of(sampled, rewards_N, rollout, kl_coef=kl_coef, processes=self._processes)
+        for name, value in {**figures, "kl_coef": kl_coef}.items():
             self._metrics[name].append(value)
         self.kl_controller.update(figures["kl"], len(sampled.texts) * self.args.world_size)
         if self.is_world_process_zero() and self.args.logged_answers:
@@ -341,6 +345,12 @@ class PPOTrainer(WholeCheckpoints):
             torch.manual_seed(args.seed if seed is None else seed)
             records = self._processes.together(lambda: self._explorer.explore(mine).records() if mine else [])
         return self._processes.gather(records)
+
+    def shaped_rewards(self, answers: Sequence[SampledAnswer]) -> list[float]:
+        """Their rewards as an update would see them now: normalised, less the penalty for those that did not end."""
+        rewards = torch.tensor([answer.reward for answer in answers], dtype=torch.float64)
+        ended = torch.tensor([answer.ended for answer in answers])
+        return self._shaper.shaped(rewards, ended).tolist()
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
