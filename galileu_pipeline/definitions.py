@@ -4,6 +4,7 @@ import dagster as dg
 
 from galileu_pipeline.assets import datasets, evaluation, feedback, models
 from galileu_pipeline.automation import jobs
+from galileu_pipeline.automation.kubernetes import make_executor
 from galileu_pipeline.automation.schedules import make_schedules
 from galileu_pipeline.automation.sensors import make_sensors
 from galileu_pipeline.profiles.names import active_profile_name
@@ -31,6 +32,5 @@ defs = dg.Definitions(
         "evaluator": EvaluatorResource(profile=profile, storage=storage, launcher=launcher),
         "io_manager": ArtifactIOManager(storage=storage),
     },
-    # A stage runs in a process of its own anyway; the steps around it are light.
-    executor=dg.in_process_executor,
+    executor=make_executor(automation.executor, profile.settings.kubernetes),
 )

@@ -9,7 +9,7 @@ from galileu_pipeline.profiles.names import active_profile_name, profile_names
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.settings import Resources, SftSettings
 
-MODELS = {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model"}
+MODELS = {"base_model", "sft_model", "reward_model", "dpo_model", "ppo_model", "model_evaluation"}
 
 
 @pytest.mark.parametrize("name", profile_names())

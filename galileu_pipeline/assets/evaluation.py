@@ -5,6 +5,7 @@ import dagster as dg
 from galileu_pipeline.assets.config import MakeConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import decision_metadata, evaluation_metadata, result
+from galileu_pipeline.automation.kubernetes import step_tags
 from galileu_pipeline.evaluation.results import read_evaluation
 from galileu_pipeline.evaluation.stages import settle
 from galileu_pipeline.lineage.artifacts import Artifact
@@ -21,6 +22,7 @@ from galileu_pipeline.resources.storage import StorageResource
     code_version=code_version("model_evaluation"),
     kinds={"pytorch"},
     pool="training",
+    op_tags=step_tags("model_evaluation"),
     deps=["base_model", "sft_model", "dpo_model", "ppo_model"],
 )
 @explained

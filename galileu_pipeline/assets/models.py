@@ -7,6 +7,7 @@ import dagster as dg
 from galileu_pipeline.assets.config import StageConfig
 from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import lineage_metadata, model_metadata, result
+from galileu_pipeline.automation.kubernetes import step_tags
 from galileu_pipeline.evaluation.curves import read_log
 from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy
 from galileu_pipeline.lineage.artifacts import Artifact
@@ -15,7 +16,13 @@ from galileu_pipeline.resources.trainer import TrainerResource
 from galileu_pipeline.training.settings import stage_of_asset
 
 
-@dg.asset(group_name="models", code_version=code_version("base_model"), kinds={"huggingface"}, pool="training")
+@dg.asset(
+    group_name="models",
+    code_version=code_version("base_model"),
+    kinds={"huggingface"},
+    pool="training",
+    op_tags=step_tags("base_model"),
+)
 @explained
 def base_model(
     context: dg.AssetExecutionContext, config: StageConfig, trainer: TrainerResource
@@ -26,7 +33,13 @@ def base_model(
     return result(made, {**made.artifact.manifest.metrics, **lineage})
 
 
-@dg.asset(group_name="models", code_version=code_version("sft_model"), kinds={"trl", "peft"}, pool="training")
+@dg.asset(
+    group_name="models",
+    code_version=code_version("sft_model"),
+    kinds={"trl", "peft"},
+    pool="training",
+    op_tags=step_tags("sft_model"),
+)
 @explained
 def sft_model(
     context: dg.AssetExecutionContext,
@@ -41,7 +54,13 @@ def sft_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", code_version=code_version("reward_model"), kinds={"trl", "peft"}, pool="training")
+@dg.asset(
+    group_name="models",
+    code_version=code_version("reward_model"),
+    kinds={"trl", "peft"},
+    pool="training",
+    op_tags=step_tags("reward_model"),
+)
 @explained
 def reward_model(
     context: dg.AssetExecutionContext,
@@ -58,7 +77,11 @@ def reward_model(
 
 
 @dg.asset(
-    group_name="models", code_version=code_version("control_reward_model"), kinds={"trl", "peft"}, pool="training"
+    group_name="models",
+    code_version=code_version("control_reward_model"),
+    kinds={"trl", "peft"},
+    pool="training",
+    op_tags=step_tags("control_reward_model"),
 )
 @explained
 def control_reward_model(
@@ -75,7 +98,13 @@ def control_reward_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", code_version=code_version("dpo_model"), kinds={"trl", "peft"}, pool="training")
+@dg.asset(
+    group_name="models",
+    code_version=code_version("dpo_model"),
+    kinds={"trl", "peft"},
+    pool="training",
+    op_tags=step_tags("dpo_model"),
+)
 @explained
 def dpo_model(
     context: dg.AssetExecutionContext,
@@ -91,7 +120,13 @@ def dpo_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(group_name="models", code_version=code_version("ppo_model"), kinds={"pytorch", "peft"}, pool="training")
+@dg.asset(
+    group_name="models",
+    code_version=code_version("ppo_model"),
+    kinds={"pytorch", "peft"},
+    pool="training",
+    op_tags=step_tags("ppo_model"),
+)
 @explained
 def ppo_model(
     context: dg.AssetExecutionContext,

@@ -4,6 +4,7 @@ Run as a module, it is what bin/ does before a command.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from dagster import DagsterInstance
@@ -11,6 +12,9 @@ from filelock import FileLock
 
 from galileu_pipeline.automation.dead_runs import fail_dead_runs
 from galileu_pipeline.data_folder import PROJECT_ROOT
+from galileu_pipeline.training.devices import Gpu, look_at_gpus
+
+TRAINING_POOL = "training"
 
 
 def open_instance() -> tuple[DagsterInstance, list[str]]:
@@ -26,7 +30,15 @@ def open_instance() -> tuple[DagsterInstance, list[str]]:
     state.mkdir(parents=True, exist_ok=True)
     with FileLock(state / "instance.lock"):
         instance = DagsterInstance.get()
+        allow_a_training_for_each(look_at_gpus(), instance)
         return instance, fail_dead_runs(instance)
+
+
+def allow_a_training_for_each(gpus: Sequence[Gpu], instance: DagsterInstance) -> None:
+    """Where there are several GPUs, so many trainings at once, each of which takes one; unless a person has said it."""
+    limits = instance.event_log_storage.get_pool_limits()
+    if len(gpus) > 1 and all(limit.name != TRAINING_POOL or limit.from_default for limit in limits):
+        instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, len(gpus))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def compare(
         contest_of_two(store, one, other),
         profile.evaluation,
         run_here,
-        cpus=profile.resources_of("model_evaluation").cpus,
+        resources=profile.resources_of("model_evaluation"),
     )
     evaluation = read_evaluation(made.artifact.path)
     (candidate,) = (model.id for model in evaluation.models if model.id != evaluation.champion)

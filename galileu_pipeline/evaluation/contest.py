@@ -69,8 +69,8 @@ class Performance:
 
 def run(spec: EvaluationSpec, report: Report) -> Evaluation:
     """Compare the models of `spec` and write `evaluation.json` and `answers.jsonl` to its output."""
-    if not torch.cuda.is_available():
-        torch.set_num_threads(spec.cpus)
+    if not spec.resources.gpus:
+        torch.set_num_threads(spec.resources.cpus)
     limit = spec.settings.max_pairs
     tokenizer = load_tokenizer(spec.judge.base)
 

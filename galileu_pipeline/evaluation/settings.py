@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from galileu_pipeline.training.settings import ModelFiles, Settings
+from galileu_pipeline.training.settings import ModelFiles, Resources, Settings
 
 
 class EvaluationSettings(Settings):
@@ -63,4 +63,4 @@ class EvaluationSpec(Settings):
     judge: ModelFiles = Field(description="a reward model from which none of the models has learnt")
     teacher: ModelFiles = Field(description="the reward model from which PPO models have learnt")
     dataset: Path = Field(description="folder of the reward dataset: test.parquet and answers.parquet")
-    cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
+    resources: Resources = Field(Resources(), description="of which the precision is each model's own matter")

@@ -17,6 +17,7 @@ from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import RunInfo
 from galileu_pipeline.process import Launch, run_process
+from galileu_pipeline.training.settings import Resources
 from galileu_pipeline.training.talk import choose_model, files_of
 
 CANDIDATES = ("sft_model", "dpo_model", "ppo_model")
@@ -73,7 +74,7 @@ def make_evaluation(
     settings: EvaluationSettings,
     launch: Launch,
     *,
-    cpus: int,
+    resources: Resources,
     run: RunInfo | None = None,
     force: bool = False,
 ) -> Made:
@@ -95,7 +96,7 @@ def make_evaluation(
             judge=files_of(store, contest.judge),
             teacher=files_of(store, contest.teacher),
             dataset=contest.dataset.path,
-            cpus=cpus,
+            resources=resources,
         )
         evaluation = run_process(["galileu_pipeline.evaluation"], spec, Evaluation, launch)
         return Outcome(metrics=evaluation.model_dump(mode="json"))

@@ -1,8 +1,12 @@
-"""What starts by itself, and when."""
+"""What starts by itself, when and where."""
+
+from typing import Any, Literal
 
 from pydantic import Field
 
 from galileu_pipeline.training.settings import Settings
+
+Executor = Literal["in_process", "kubernetes"]
 
 
 class Threshold(Settings):
@@ -27,3 +31,22 @@ class AutomationSettings(Settings):
     retrain_cron: str = Field("0 3 * * 1", description="when the whole chain is made again; weekly")
     refresh_cron: str = Field("0 6 * * *", description="when feedback and its analytics are brought up to date; daily")
     timezone: str = Field("America/Sao_Paulo", description="of both")
+    executor: Executor = Field("in_process", description="in_process: a run's steps on one machine; or a pod for each")
+
+
+class KubernetesSettings(Settings):
+    """Where the pods of steps run. What each asks for is in `resources`.
+
+    `volumes`, `volume_mounts`, `node_selector` and `tolerations` are written as Kubernetes writes them, in snake_case.
+    """
+
+    namespace: str | None = None
+    image: str | None = Field(None, description="null: that of the run's own pod")
+    env_vars: list[str] = Field([], description='of the steps: "NAME=value", or "NAME" as the run has it')
+    volumes: list[dict[str, Any]] = Field([], description="the data folder has to be on one that all pods share")
+    volume_mounts: list[dict[str, Any]] = Field([], description="where")
+    gpu: str = Field("nvidia.com/gpu", description="what the cluster calls a GPU")
+    node_selector: dict[str, str] = Field({}, description="of pods with a GPU")
+    tolerations: list[dict[str, str]] = Field(
+        [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}], description="of pods with a GPU"
+    )

@@ -10,7 +10,7 @@ from galileu_pipeline.errors import SettingsError
 from galileu_pipeline.evaluation.settings import EvaluationSettings, PromotionSettings
 from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings
-from galileu_pipeline.profiles.automation import AutomationSettings
+from galileu_pipeline.profiles.automation import AutomationSettings, KubernetesSettings
 from galileu_pipeline.profiles.names import profile_file
 from galileu_pipeline.training.settings import (
     CONTROL,
@@ -48,6 +48,7 @@ class Profile(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     promotion: PromotionSettings = PromotionSettings()
     automation: AutomationSettings = AutomationSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     resources: dict[str, Resources] = Field(description="by model asset")
     patience_s: float = Field(
         3600.0, gt=0, description="seconds without progress after which a process of training counts as hung"

@@ -27,7 +27,7 @@ class EvaluatorResource(dg.ConfigurableResource):
             contest_for_service(store, judge, teacher, dataset),
             settings.evaluation,
             self.launcher.launch(context),
-            cpus=settings.resources_of("model_evaluation").cpus,
+            resources=settings.resources_of("model_evaluation"),
             run=run_info(context),
             force=force,
         )

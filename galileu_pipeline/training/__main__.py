@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from galileu_pipeline.process import Report, hush, serve
-from galileu_pipeline.training.devices import limit_devices
+from galileu_pipeline.training.devices import own_devices
 from galileu_pipeline.training.settings import StageName, StageResult, StageSpec
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def main() -> int:
 
 def run(spec: StageSpec, report: Report) -> StageResult:
     """Run the stage of `spec`; see the module of that name."""
-    limit_devices(os.environ, spec.resources.gpus)
+    with own_devices(os.environ, spec.resources, report):
+        return _run(spec, report)
+
+
+def _run(spec: StageSpec, report: Report) -> StageResult:
     hush()
     # Imported here, and only what the stage needs: libraries take seconds, and a wrong command line needs none.
     if spec.stage == "base":
