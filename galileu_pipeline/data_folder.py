@@ -37,6 +37,11 @@ class DataFolder:
         return self.root / "feedback" / "feedback.db"
 
     @property
+    def inbox(self) -> Path:
+        """Files of feedback that wait to be imported."""
+        return self.root / "inbox"
+
+    @property
     def pseudonym_key(self) -> Path:
         """The secret with which identifiers of people are hashed. Back it up; show it to nobody."""
         return self.root / "pseudonym.key"

@@ -9,6 +9,7 @@ from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.erasure import collected_rows, erase_collected, erase_ingested, ingested_rows
 from galileu_pipeline.feedback.ingestion.changes import record_import
+from galileu_pipeline.feedback.ingestion.inbox import Inbox
 from galileu_pipeline.feedback.ingestion.ingestor import erased_row_digest
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import ArtifactStore
@@ -124,6 +125,7 @@ def _carry_out(
         tombstone = tombstone.model_copy(update={"files": {**tombstone.files, name: changes}})
         tombstones.write(tombstone)
     remove_leftovers(store)
+    Inbox(store.data.inbox).forget_done()
     if store.data.feedback_db.exists():
         erase_collected(store.data, pseudonyms, person)
     with warehouse.open() as connection:

@@ -134,6 +134,9 @@ def chatbot(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 def test_no_byte_of_a_persons_texts_is_left(chatbot: Chatbot) -> None:
     assert any(list(chatbot.bytes_of(text)) for text in MARKED)
+    imported = chatbot.data.inbox / "done" / "votes.csv"
+    imported.parent.mkdir(parents=True)
+    imported.write_text(f"query,response,rating,user_id\n{MARKED[0]},Sim.,5,marta\n")
     erased = chatbot.erase()
     assert erased.collected == {"feedback": 7, "preference_pairs": 13, "comparisons": 6}
     assert erased.ingested == {"feedback": 7, "feedback_choices": 13, "feedback_comparisons": 6}

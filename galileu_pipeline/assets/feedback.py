@@ -12,6 +12,7 @@ from galileu_pipeline.feedback.ingestion.ingestor import ledger
 from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
 from galileu_pipeline.lineage.stage_versions import code_version
+from galileu_pipeline.markdown import escape, table
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.runs import run_info
 from galileu_pipeline.resources.storage import StorageResource
@@ -24,11 +25,12 @@ from galileu_pipeline.resources.storage import StorageResource
 def raw_feedback(
     context: dg.AssetExecutionContext, profile: ProfileResource, storage: StorageResource
 ) -> dg.MaterializeResult[Artifact]:
-    """Ratings, thumbs, comments and side-by-side choices in DuckDB: what was imported, and new rows of the chat.
+    """Ratings, thumbs, comments and side-by-side choices in DuckDB: imports, the inbox's files, new rows of the chat.
 
     Ids of people are keyed hashes, personal identifiers in texts are masked. Rows that cannot be used are kept in
     `feedback_quarantine` with the reason.
     """
+    deliveries = stages.empty_inbox(storage.warehouse, storage.data, repair_text=profile.settings.repair_text)
     made, report = stages.refresh_raw_feedback(
         storage.artifacts,
         storage.warehouse,
@@ -36,8 +38,15 @@ def raw_feedback(
         repair_text=profile.settings.repair_text,
         run=run_info(context),
     )
+    for delivery in deliveries:
+        context.log.info(f"inbox: {delivery.name}: {delivery.reason or 'imported'}")
     totals = {f"total_{name}": count for name, count in made.artifact.manifest.metrics.items()}
-    return result(made, {**report.model_dump(), **totals, "masked by kind": read_summary(made.artifact.path)["masked"]})
+    metadata = {**report.model_dump(), **totals, "masked by kind": read_summary(made.artifact.path)["masked"]}
+    if deliveries:
+        metadata["inbox"] = dg.MetadataValue.md(
+            table(("file", "result"), ((escape(one.name), escape(one.reason or "imported")) for one in deliveries))
+        )
+    return result(made, metadata)
 
 
 @dg.asset_check(asset=raw_feedback, blocking=True, pool="warehouse")

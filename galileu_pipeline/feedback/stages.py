@@ -17,6 +17,7 @@ from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.changes import record_import
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file, preview_file
+from galileu_pipeline.feedback.ingestion.inbox import Delivery, Inbox
 from galileu_pipeline.feedback.ingestion.ingestor import (
     IngestionReport,
     Ingestor,
@@ -62,6 +63,13 @@ def refresh_raw_feedback(
     # The digest of the rows is the config: other rows, another id.
     plan = Plan("raw_feedback", [], {"content": digest, "repair_text": repair_text, **state})
     return store.make(plan, write, run=run), report
+
+
+def empty_inbox(warehouse: Warehouse, data: DataFolder, *, repair_text: bool) -> list[Delivery]:
+    """Import each file of the inbox by itself: one that cannot be read keeps no other out."""
+    return Inbox(data.inbox).empty(
+        lambda path: import_files(warehouse, data, [path], mapping={}, repair_text=repair_text)
+    )
 
 
 def import_files(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError
+from galileu_pipeline.feedback.ingestion.inbox import Inbox
 from galileu_pipeline.feedback.ingestion.sources.files import SQLITE_HEAD
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.digests import json_digest
@@ -11,7 +12,7 @@ from galileu_pipeline.lineage.manifest import utc_now
 
 
 def feedback_state(data: DataFolder) -> str | None:
-    """A digest that changes with every click and every import; None where there is neither.
+    """A digest that changes with every click, every import and every file in the inbox; None where there is none.
 
     No rows are read, so it costs the same whatever the size of the files. SQLite may also tidy its file up with nothing
     changed; then there is nothing new to read.
@@ -19,8 +20,8 @@ def feedback_state(data: DataFolder) -> str | None:
     Raises:
         InputError: the chatbot's file is no database.
     """
-    database, imported = data.feedback_db, data.last_import
-    if not database.is_file() and not imported.is_file():
+    database, imported, delivered = data.feedback_db, data.last_import, Inbox(data.inbox).waiting()
+    if not database.is_file() and not imported.is_file() and not delivered:
         return None
     if database.is_file() and not _begins_as_sqlite(database):
         raise InputError(f"{database} cannot be read as SQLite: it is no database. Put the chatbot's own file there.")
@@ -28,6 +29,7 @@ def feedback_state(data: DataFolder) -> str | None:
         {
             "files": [_state(path) for path in (database, database.with_name(f"{database.name}-wal"))],
             "import": imported.read_text(encoding="utf-8") if imported.is_file() else None,
+            **({"inbox": [[path.name, _state(path)] for path in delivered]} if delivered else {}),
         }
     )
 
