@@ -4,6 +4,7 @@ import dagster as dg
 
 from galileu_pipeline.assets import datasets, evaluation, feedback, models
 from galileu_pipeline.automation import jobs
+from galileu_pipeline.automation.housekeeping import housekeeping
 from galileu_pipeline.automation.kubernetes import make_executor
 from galileu_pipeline.automation.schedules import make_schedules
 from galileu_pipeline.automation.sensors import make_sensors
@@ -22,7 +23,7 @@ automation = profile.settings.automation
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([feedback, datasets, models, evaluation]),
     asset_checks=[*dg.load_asset_checks_from_modules([feedback, datasets, evaluation]), *models.model_checks],
-    jobs=[jobs.refresh_feedback, jobs.train_dpo, jobs.train_ppo, jobs.retrain_all],
+    jobs=[jobs.refresh_feedback, jobs.train_dpo, jobs.train_ppo, jobs.retrain_all, housekeeping],
     sensors=make_sensors(automation),
     schedules=make_schedules(automation),
     resources={

@@ -3,8 +3,10 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from galileu_pipeline.errors import GalileuError, StorageError
 
@@ -22,6 +24,19 @@ _REMEDIES = {
 }
 _RUST = re.compile(r"\(os error (\d+)\)")  # safetensors, tokenizers
 _TORCH = ("PytorchStreamWriter failed", "unexpected pos")  # torch.save, which does not say why
+
+
+def require_space(folder: Path, gb: float) -> None:
+    """Ask before a long work whether what it writes will have a place.
+
+    Raises:
+        StorageError: fewer than `gb` GiB are free where `folder` is.
+    """
+    free = shutil.disk_usage(folder).free / 1024**3
+    if free < gb:
+        raise StorageError(
+            f"{free:.2f} GiB are free at {folder}, of {gb:g} that are needed (`resources` of the profile). {_FULL}."
+        )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Telling people that a run failed: one POST to the webhook named by an environment variable."""
+"""Telling people that a run failed, or that another model serves: a POST to the webhook of an environment variable."""
 
 import os
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ import dagster as dg
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
+
+from galileu_pipeline.lineage.champion import Change
 
 WEBHOOK_VARIABLE = "GALILEU_WEBHOOK_URL"
 _TIMEOUT_S = 10
@@ -29,18 +31,43 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
 
 
 def notify(address: str, job: str, run_id: str, failures: Sequence[tuple[str, str]]) -> None:
-    """Send {text, job, run_id, failures: [{step, error}]}; chat services show `text`.
+    """Send {text, job, run_id, failures: [{step, error}]}.
 
     Raises:
-        dagster.Failure: the address did not take it. The message does not name the address, which is a secret.
+        dagster.Failure: as `post`.
     """
     lines = [f"{step}: {error}" if step else error for step, error in failures]
-    message: Any = {
+    message = {
         "text": "\n".join([f"galileu: {job} failed (run {run_id})", *lines]),
         "job": job,
         "run_id": run_id,
         "failures": [{"step": step, "error": error} for step, error in failures],
     }
+    post(address, message)
+
+
+def notify_of_change(address: str, change: Change) -> None:
+    """Send {text, model, how, by, reason} of a model that came into service; `model` is null for the base model.
+
+    Raises:
+        dagster.Failure: as `post`.
+    """
+    why = f": {change.reason}" if change.reason else ""
+    model, replaced = (name or "the base model" for name in (change.id, change.replaced))
+    how = change.how.replace("_", " ")
+    text = f"galileu: {model} is in service now, in place of {replaced} ({how} by {change.by}{why})"
+    post(
+        address,
+        {"text": text, "model": change.id, "how": change.how, "by": change.by, "reason": change.reason},
+    )
+
+
+def post(address: str, message: Any) -> None:
+    """Send a message as JSON; chat services show its `text`.
+
+    Raises:
+        dagster.Failure: the address did not take it. The message does not name the address, which is a secret.
+    """
     # Dagster calls a run-failure sensor once a failure, so what does not arrive now is lost.
     patience = Retry(3, backoff_factor=1, status_forcelist=_BUSY, allowed_methods=["POST"], raise_on_status=False)
     try:

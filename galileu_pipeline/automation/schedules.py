@@ -3,11 +3,12 @@
 import dagster as dg
 
 from galileu_pipeline.automation import jobs
+from galileu_pipeline.automation.housekeeping import housekeeping, housekeeping_config
 from galileu_pipeline.profiles.automation import AutomationSettings
 
 
 def make_schedules(settings: AutomationSettings) -> list[dg.ScheduleDefinition]:
-    """Weekly retraining and daily analytics, unless the profile says otherwise."""
+    """Weekly retraining, daily analytics and housekeeping, unless the profile says otherwise."""
     return [
         dg.ScheduleDefinition(
             name="retraining",
@@ -24,5 +25,14 @@ def make_schedules(settings: AutomationSettings) -> list[dg.ScheduleDefinition]:
             execution_timezone=settings.timezone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
             description="Brings feedback, analytics and pairs up to date, whether or not a sensor is running.",
+        ),
+        dg.ScheduleDefinition(
+            name="forget_runs",
+            job=housekeeping,
+            cron_schedule=settings.housekeeping_cron,
+            execution_timezone=settings.timezone,
+            run_config=housekeeping_config(settings.keep_runs_days),
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Forgets old runs of Dagster.",
         ),
     ]

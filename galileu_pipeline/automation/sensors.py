@@ -1,5 +1,7 @@
 """Sensors: what Dagster's daemon looks after by itself."""
 
+import os
+
 import dagster as dg
 
 from galileu_pipeline.automation import jobs, notifications
@@ -8,6 +10,7 @@ from galileu_pipeline.automation.triggers import start_once
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback.ingestion.changes import feedback_state
 from galileu_pipeline.lineage.artifacts import Artifact
+from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.profiles.automation import AutomationSettings, Threshold
 from galileu_pipeline.resources.storage import StorageResource
@@ -54,7 +57,7 @@ def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
         trigger = _trigger("ppo_sensor", storage)
         return _at_threshold(context.instance, trigger, settings.ppo, feedback, "interactions", "interactions")
 
-    return [feedback_sensor, dpo_sensor, ppo_sensor, dead_runs, notifications.failed_runs]
+    return [feedback_sensor, dpo_sensor, ppo_sensor, dead_runs, notifications.failed_runs, changes_of_service]
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -62,6 +65,22 @@ def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Marks runs whose process was killed as failed, so that they no longer hold up others."""
     dead = fail_dead_runs(context.instance)
     return dg.SkipReason(f"Marked as failed: {', '.join(dead)}" if dead else "No run has lost its process.")
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def changes_of_service(context: dg.SensorEvaluationContext, storage: StorageResource) -> dg.SkipReason:
+    """Tells the webhook of every model that comes into service, whether the rule or a person put it there."""
+    address = os.environ.get(notifications.WEBHOOK_VARIABLE)
+    if not address:
+        return dg.SkipReason(f"{notifications.WEBHOOK_VARIABLE} is not set.")
+    history = ChampionFile(storage.artifacts).read().history
+    if context.cursor is None:  # what was before somebody wanted to hear of it is no news
+        context.update_cursor(str(len(history)))
+        return dg.SkipReason("Every change from now on is told.")
+    for number, change in enumerate(history[int(context.cursor) :], start=int(context.cursor) + 1):
+        notifications.notify_of_change(address, change)
+        context.update_cursor(str(number))
+    return dg.SkipReason(f"{len(history)} changes have been told." if history else "Nothing has changed yet.")
 
 
 def _trigger(sensor: str, storage: StorageResource) -> str:

@@ -14,7 +14,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 TRIGGER_TAG, STATE_TAG, DATA_TAG = "galileu/trigger", "galileu/state", "galileu/data"
 
 _LOOK_BACK = 25  # runs; somebody may have re-executed some of the older ones
-_UNFINISHED = (
+UNFINISHED = (
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -39,7 +39,7 @@ def start_once(
         rank: orders states, where only a higher one than any before is new; without it, any other than the last is.
     """
     runs = instance.get_runs(dg.RunsFilter(tags={TRIGGER_TAG: trigger}), limit=_LOOK_BACK)
-    if unfinished := next((run for run in runs if run.status in _UNFINISHED), None):
+    if unfinished := next((run for run in runs if run.status in UNFINISHED), None):
         return dg.SkipReason(f"Run {unfinished.run_id} is under way.")
     last = max(runs, key=lambda run: rank(run.tags[STATE_TAG])) if runs and rank else next(iter(runs), None)
     if last is not None:

@@ -98,6 +98,39 @@ def chat(
 
 
 @app.command()
+def status(as_json: AsJson = False) -> None:
+    """How things stand: the last runs, what waits for what, who is in service, how far the next training is."""
+    from galileu_pipeline.automation.instance import open_instance
+    from galileu_pipeline.status import look
+
+    store, profile = open_store(), active_profile()
+    with open_instance()[0] as instance:
+        found = look(store, instance, profile.automation)
+    if as_json:
+        print_json(found)
+        return
+    since = f" since {found.champion_since:%F %R} UTC" if found.champion_since else ""
+    out.print(f"In service  {found.champion or 'nothing yet'}{since}", highlight=False)
+    out.print(f"Candidates  {', '.join(found.candidates) or 'none yet'}", highlight=False)
+    for progress in found.progress:
+        line = f"{progress.count:,} {progress.what}, the next training at {progress.next_at:,}"
+        out.print(f"Feedback    {line}", highlight=False)
+    if found.inbox:
+        out.print(f"Inbox       {found.inbox} files wait to be imported", highlight=False)
+    out.print(f"Disk        {found.disk_free_gb:,} GiB free; the data folder holds {found.data_gb:,}", highlight=False)
+    if not (found.unfinished or found.last):
+        out.print("Runs        none yet: `galileu demo`, or `dagster dev` and its Automation page", highlight=False)
+        return
+    table = Table(title="Runs, times in UTC")
+    for column in ("run", "job", "state", "started", "ended", "why"):
+        table.add_column(column, overflow="fold")
+    for run in [*found.unfinished, *found.last]:
+        started, ended = (f"{time:%m-%d %R}" if time else "" for time in (run.started, run.ended))
+        table.add_row(run.id[:8], run.job, run.status, started, ended, escape(run.cause or ""))
+    out.print(table)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """What is installed, what this machine has, and which profile fits it."""
     from galileu_pipeline.doctor import diagnose

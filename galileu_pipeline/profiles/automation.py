@@ -30,7 +30,9 @@ class AutomationSettings(Settings):
     ppo: Threshold = Field(Threshold(first=10_000, retrain_every=10_000), description="in interactions that were rated")
     retrain_cron: str = Field("0 3 * * 1", description="when the whole chain is made again; weekly")
     refresh_cron: str = Field("0 6 * * *", description="when feedback and its analytics are brought up to date; daily")
-    timezone: str = Field("America/Sao_Paulo", description="of both")
+    housekeeping_cron: str = Field("30 2 * * *", description="when old runs are forgotten; daily")
+    keep_runs_days: int = Field(90, ge=1, description="how long Dagster remembers runs that made nothing still shown")
+    timezone: str = Field("America/Sao_Paulo", description="of all three")
     executor: Executor = Field("in_process", description="in_process: a run's steps on one machine; or a pod for each")
 
 

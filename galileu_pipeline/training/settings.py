@@ -222,6 +222,7 @@ class Resources(Settings):
     min_vram_gb: float = Field(0.0, ge=0, description="memory of each GPU, GiB")
     cpus: int = Field(2, ge=1, description="threads of PyTorch where there is no GPU")
     memory_gb: float = Field(4.0, gt=0, description="main memory, GiB")
+    disk_gb: float = Field(0.5, ge=0, description="free disk, GiB, for what the stage writes and its checkpoints")
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="of the frozen weights and the arithmetic; the adapter stays fp32"
     )

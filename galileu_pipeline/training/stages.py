@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from galileu_pipeline.disk import require_space
 from galileu_pipeline.errors import MissingArtifactError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.manifest import RunInfo
@@ -119,7 +120,12 @@ def write_model(
     *,
     micro_batch: MicroBatch | None = None,
 ) -> StageResult:
-    """Train `stage` on `inputs` in a process of its own, and leave all the files of what `plan` says in `output`."""
+    """Train `stage` on `inputs` in a process of its own, and leave all the files of what `plan` says in `output`.
+
+    Raises:
+        StorageError: there is not so much free disk as the stage's resources ask for.
+    """
+    require_space(output, stage.resources.disk_gb)
     spec = stage.spec(inputs, output, checkpoints, micro_batch)
     result = run_process(["galileu_pipeline.training", stage.name], spec, StageResult, launch)
     (output / "README.md").write_text(model_card(plan, result.metrics), encoding="utf-8")

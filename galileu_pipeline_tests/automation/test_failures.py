@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -11,6 +12,7 @@ import pytest
 
 from galileu_pipeline.assets import failures
 from galileu_pipeline.automation.notifications import cause, failed_runs, notify
+from galileu_pipeline.automation.sensors import changes_of_service
 from galileu_pipeline.errors import (
     GalileuError,
     InputError,
@@ -20,6 +22,10 @@ from galileu_pipeline.errors import (
     StorageError,
     WarehouseBusyError,
 )
+from galileu_pipeline.lineage.artifacts import Outcome, Plan
+from galileu_pipeline.lineage.champion import ChampionFile
+from galileu_pipeline.resources.profile import ProfileResource
+from galileu_pipeline.resources.storage import StorageResource
 
 
 def materialize(error: Exception, monkeypatch: pytest.MonkeyPatch) -> tuple[dg.ExecuteInProcessResult, list[str]]:
@@ -125,6 +131,44 @@ def test_a_failed_run_is_posted_with_its_cause(webhook: str, monkeypatch: pytest
     assert step == "fail"
     assert "there is no feedback; collect some" in error
     assert "there is no feedback; collect some" in message["text"]
+
+
+def test_each_change_of_service_is_posted_once(webhook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GALILEU_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GALILEU_WEBHOOK_URL", webhook)
+    storage = StorageResource(profile=ProfileResource(name="tiny"))
+    store, service = storage.artifacts, ChampionFile(storage.artifacts)
+    models = [
+        store.make(Plan("dpo_model", [], {"profile": "tiny", "number": number}), lambda _: Outcome()).artifact.id
+        for number in range(3)
+    ]
+    cursor: str | None = None
+
+    def tick() -> list[Any]:
+        nonlocal cursor
+        Webhook.received.clear()
+        with dg.build_sensor_context(cursor=cursor, resources={"storage": storage}) as context:
+            try:
+                changes_of_service(context)
+            finally:
+                cursor = context.cursor
+        return list(Webhook.received)
+
+    service.promote(models[0], by="rule", in_place_of=None)
+    assert tick() == []  # it was so before anybody wanted to hear of it
+    service.promote(models[1], by="rule", in_place_of=models[0])
+    service.promote(models[2], by="person", in_place_of=models[1], reason="it is nicer")
+    assert [(message["model"], message["by"]) for message in tick()] == [(models[1], "rule"), (models[2], "person")]
+    assert tick() == []
+    service.roll_back("it is not")
+    Webhook.status = 500
+    with pytest.raises(dg.Failure, match="answered 500"):
+        tick()
+    Webhook.status = 200
+    (message,) = tick()
+    assert message["text"] == (
+        f"galileu: {models[1]} is in service now, in place of {models[2]} (rolled back by person: it is not)"
+    )
 
 
 def test_the_webhooks_address_stays_a_secret(webhook: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import MissingArtifactError, StageError
+from galileu_pipeline.errors import MissingArtifactError, StageError, StorageError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.stage_versions import StageVersion
 from galileu_pipeline.lineage.verification import verify
@@ -45,6 +45,14 @@ def test_the_tiny_base_through_a_real_process(store: ArtifactStore) -> None:
     assert (made.artifact.path / "model.safetensors").is_file()
     assert made.artifact.id in (made.artifact.path / "README.md").read_text()
     assert verify(store, made.artifact.id) == []
+
+
+def test_without_room_on_the_disk_nothing_is_started(store: ArtifactStore) -> None:
+    stage = load_profile("tiny").stage("base", {})
+    greedy = replace(stage, resources=stage.resources.model_copy(update={"disk_gb": 1e6}))
+    with pytest.raises(StorageError, match=r"GiB are free at .*, of 1e\+06 that are needed .*galileu prune"):
+        make_model(store, greedy, {}, lambda command: pytest.fail("started"))
+    assert store.models() == []
 
 
 def test_a_model_of_an_earlier_version_is_reproduced_under_its_own_name(store: ArtifactStore) -> None:

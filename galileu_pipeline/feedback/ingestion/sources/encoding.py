@@ -8,7 +8,6 @@ UTF8, WINDOWS_1252 = "utf-8", "cp1252"
 _CHUNK_BYTES = 1 << 20
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _ASCII = bytes(byte for byte in range(128) if byte != ord("\n"))
-_NO_BEGINNING = bytes(byte for byte in range(256) if not 0xC2 <= byte <= 0xF4)  # of a letter of several bytes
 # What people in Western Europe and the Americas write; other bytes speak of another encoding, or of damage.
 _USUAL = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…•€£¢§°ºª¹²³½¼¡¿«»´·©®™\xa0".encode("cp1252")
 _USUAL_SHARE = 0.9
@@ -26,9 +25,13 @@ def text_encoding(file: IO[bytes]) -> str | None:
     # To the end of a line each time, so that no letter is cut in two.
     while chunk := file.read(_CHUNK_BYTES) + file.readline():
         lines += chunk.count(b"\n")
-        if _is_utf8(chunk):
-            sequences += len(chunk.translate(None, _NO_BEGINNING))
+        if chunk.isascii():
             continue
+        try:
+            sequences += len(chunk) - len(chunk.decode("utf-8"))
+            continue
+        except UnicodeDecodeError:
+            pass
         sequences += len(_UTF8_SEQUENCE.findall(chunk))
         rest = _UTF8_SEQUENCE.sub(b"", chunk).translate(None, _ASCII)
         broken = [line for line in rest.split(b"\n") if line]
@@ -63,11 +66,3 @@ class _Recoder(io.RawIOBase):
         count = min(len(buffer), len(self._rest))
         buffer[:count], self._rest = self._rest[:count], self._rest[count:]
         return count
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
