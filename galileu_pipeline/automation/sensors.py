@@ -6,7 +6,8 @@ import dagster as dg
 
 from galileu_pipeline.automation import jobs, notifications
 from galileu_pipeline.automation.dead_runs import fail_dead_runs
-from galileu_pipeline.automation.triggers import start_once
+from galileu_pipeline.automation.news import news
+from galileu_pipeline.automation.triggers import NEWS_TAG, last_data, start_once
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback.ingestion.changes import feedback_state
 from galileu_pipeline.lineage.artifacts import Artifact
@@ -43,8 +44,18 @@ def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
     )
     def dpo_sensor(context: dg.SensorEvaluationContext, storage: StorageResource) -> _Answer:
         """Trains and evaluates a DPO model once there are enough preference pairs, and again for so many more."""
-        pairs = storage.artifacts.find_current("preference_pairs")
-        return _at_threshold(context.instance, _trigger("dpo_sensor", storage), settings.dpo, pairs, "pairs", "pairs")
+        pairs, trigger = storage.artifacts.find_current("preference_pairs"), _trigger("dpo_sensor", storage)
+        answer = _at_threshold(context.instance, trigger, settings.dpo, pairs, "pairs", "pairs")
+        if pairs is None or isinstance(answer, dg.SkipReason):
+            return answer
+        known = last_data(context.instance, trigger)
+        found = news(pairs, storage.artifacts.find(known) if known else None)
+        if settings.min_compared is not None and found.at_chance(settings.min_compared):
+            return dg.SkipReason(
+                f"{found}, as chance would have it: people are needed more than a GPU. Ask more of them about the same "
+                "answers (side by side in the chat), or set automation.min_compared to null in the profile."
+            )
+        return dg.RunRequest(run_key=answer.run_key, tags={**answer.tags, NEWS_TAG: str(found)})
 
     @dg.sensor(
         job=jobs.train_ppo,

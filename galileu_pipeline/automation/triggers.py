@@ -12,6 +12,7 @@ import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 TRIGGER_TAG, STATE_TAG, DATA_TAG = "galileu/trigger", "galileu/state", "galileu/data"
+NEWS_TAG = "galileu/news"  # what a run learns that the one before did not know
 
 _LOOK_BACK = 25  # runs; somebody may have re-executed some of the older ones
 UNFINISHED = (
@@ -21,6 +22,13 @@ UNFINISHED = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
+
+
+def last_data(instance: dg.DagsterInstance, trigger: str) -> str | None:
+    """What the last run of that trigger that went well worked on."""
+    filters = dg.RunsFilter(tags={TRIGGER_TAG: trigger}, statuses=[dg.DagsterRunStatus.SUCCESS])
+    runs = instance.get_runs(filters, limit=1)
+    return runs[0].tags[DATA_TAG] if runs else None
 
 
 def start_once(

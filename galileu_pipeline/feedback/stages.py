@@ -208,7 +208,8 @@ def _pair(
     def write(folder: Path) -> Outcome:
         snapshots.write_pairing(connection, folder)
         counts = pairing.count_pairs(connection)
-        return Outcome(metrics={**counts, "set_aside": pairing.count_set_aside(connection)})
+        agreement = pairing.count_agreement(connection)
+        return Outcome(metrics={**counts, "agreement": agreement, "set_aside": pairing.count_set_aside(connection)})
 
     plan = Plan("preference_pairs", [raw_feedback], settings.model_dump(mode="json"))
     return store.make(plan, write, run=run, force=force)

@@ -28,6 +28,12 @@ class AutomationSettings(Settings):
     interval_s: int = Field(30, ge=1, description="seconds between two looks of a sensor")
     dpo: Threshold = Field(Threshold(first=500, retrain_every=500), description="in preference pairs")
     ppo: Threshold = Field(Threshold(first=10_000, retrain_every=10_000), description="in interactions that were rated")
+    min_compared: int | None = Field(
+        50,
+        ge=1,
+        description="from so many pairs of people on who chose between the same answers, new feedback is trained on "
+        "only if they agree more often than by chance; null: always",
+    )
     retrain_cron: str = Field("0 3 * * 1", description="when the whole chain is made again; weekly")
     refresh_cron: str = Field("0 6 * * *", description="when feedback and its analytics are brought up to date; daily")
     housekeeping_cron: str = Field("30 2 * * *", description="when old runs are forgotten; daily")

@@ -4,17 +4,21 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
+from galileu_pipeline.automation.news import News, news
 from galileu_pipeline.automation.sensors import make_sensors
+from galileu_pipeline.automation.triggers import NEWS_TAG
 from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.evaluation.statistics import proportion
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.ingestion.changes import record_import
-from galileu_pipeline.lineage.artifacts import ArtifactStore, Outcome, Plan
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.profiles.automation import AutomationSettings, Threshold
 from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.storage import StorageResource
@@ -92,9 +96,10 @@ class Daemon:
         return run.run_id
 
 
-def pairs_now(data: Path, pairs: int) -> None:
+def pairs_now(data: Path, pairs: int, **metrics: Any) -> None:
     store = ArtifactStore(DataFolder(data), "tiny")
-    made = store.make(Plan("preference_pairs", [], {"pairs": pairs}), lambda folder: Outcome(metrics={"pairs": pairs}))
+    found = {"pairs": pairs, **metrics}
+    made = store.make(Plan("preference_pairs", [], found), lambda folder: Outcome(metrics=found))
     store.set_current(made.artifact)
 
 
@@ -263,6 +268,61 @@ def test_a_file_put_in_its_place_is_noticed(
     (tmp_path / "other.db").replace(database)
     daemon.tick()
     assert daemon.runs == 2
+
+
+def agreement(agreeing: int, compared: int) -> dict[str, int]:
+    return {"agreeing": agreeing, "compared": compared}
+
+
+def test_a_run_says_what_is_new(dpo: Daemon, tmp_path: Path) -> None:
+    pairs_now(tmp_path, 500, questions=300, agreement=agreement(90, 100))
+    first = dpo.look()
+    assert isinstance(first, dg.RunRequest)
+    told = first.tags[NEWS_TAG]
+    assert told.startswith("500 new pairs, 300 new questions; people who chose between the same answers agree in 0.900")
+    dpo.end(dpo.tick(), dg.DagsterRunStatus.SUCCESS)
+    pairs_now(tmp_path, 1000, questions=350, agreement=agreement(90, 100))
+    second = dpo.look()
+    assert isinstance(second, dg.RunRequest)
+    assert second.tags[NEWS_TAG] == "500 new pairs, 50 new questions; no two people chose between the same answers"
+
+
+def test_where_new_raters_agree_by_chance_it_asks_for_people(dpo: Daemon, tmp_path: Path) -> None:
+    pairs_now(tmp_path, 500, questions=300, agreement=agreement(900, 1000))
+    dpo.end(dpo.tick(), dg.DagsterRunStatus.SUCCESS)
+    pairs_now(tmp_path, 1000, questions=600, agreement=agreement(950, 1100))  # 50 of the new 100
+    for _ in range(3):
+        assert "people are needed more than a GPU" in dpo.tick()
+    assert dpo.runs == 1
+    pairs_now(tmp_path, 1010, questions=605, agreement=agreement(1050, 1220))  # 150 of 220
+    dpo.tick()
+    assert dpo.runs == 2
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        ((10, 5, 3, 4), None, (10, 5, 4)),
+        ((10, 5, 3, 4), (4, 2, 1, 1), (6, 3, 3)),
+        ((4, 2, 1, 1), (10, 5, 3, 4), (4, 2, 1)),  # some was erased: all that is left is news
+        ((10, 5, 0, 0), (4, 2, 0, 0), (6, 3, None)),
+    ],
+)
+def test_news(
+    tmp_path: Path, now: tuple[int, ...], before: tuple[int, ...] | None, expected: tuple[int, int, int | None]
+) -> None:
+    def made(counts: tuple[int, ...]) -> Artifact:
+        pairs_now(tmp_path, counts[0], questions=counts[1], agreement=agreement(*counts[2:]))
+        return ArtifactStore(DataFolder(tmp_path), "tiny").current("preference_pairs")
+
+    found = news(made(now), made(before) if before else None)
+    assert (found.pairs, found.questions, found.agreement.n if found.agreement else None) == expected
+
+
+def test_few_opinions_say_nothing() -> None:
+    assert not News(pairs=1, questions=1, agreement=proportion(10, 20)).at_chance(50)
+    assert News(pairs=1, questions=1, agreement=proportion(30, 60)).at_chance(50)
+    assert not News(pairs=1, questions=1, agreement=proportion(45, 60)).at_chance(50)
 
 
 def test_ppo_is_off_until_somebody_starts_it() -> None:

@@ -19,6 +19,8 @@ from galileu_pipeline.feedback.pairing.pairs import (
     PairingSettings,
     PairingStrategy,
     build_pairs,
+    count_agreement,
+    count_pairs,
     kept_out,
     pair_sources,
     preference_pairs,
@@ -129,6 +131,30 @@ def test_the_majority_decides_and_the_outvoted_are_named(tmp_path: Path) -> None
 
 def test_an_even_vote_is_no_pair(tmp_path: Path) -> None:
     assert Paired(tmp_path, [], [choice("a", "b", "1"), choice("b", "a", "2")]).rows == []
+
+
+@pytest.mark.parametrize(
+    ("choices", "agreeing", "compared"),
+    [
+        ([], 0, 0),
+        ([choice("a", "b", "1")], 0, 0),
+        ([choice("a", "b", "1"), choice("a", "b", "2")], 1, 1),
+        ([choice("a", "b", "1"), choice("b", "a", "2")], 0, 1),
+        ([choice("a", "b", "1"), choice("a", "b", "2"), choice("b", "a", "3")], 1, 3),
+        (
+            [choice("b", "a", "1"), choice("a", "b", "1"), choice("a", "b", "2")],
+            1,
+            1,
+        ),  # whoever chose twice counts once
+        ([choice("a", "b", "1"), choice("a", "c", "2")], 0, 0),  # of other answers
+        ([choice("a", "b"), choice("a", "b")], 1, 1),  # nobody knows whose
+    ],
+)
+def test_how_far_people_agree(tmp_path: Path, choices: list[Row], agreeing: int, compared: int) -> None:
+    paired = Paired(tmp_path, [vote("a")], choices)
+    with paired.warehouse.open() as connection:
+        assert count_agreement(connection) == {"agreeing": agreeing, "compared": compared}
+        assert count_pairs(connection)["questions"] == len({row["query_key"] for row in paired.rows})
 
 
 @pytest.mark.parametrize("neither", ["tie", "both_bad"])

@@ -131,13 +131,20 @@ def set_aside(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many pairs there are: pairs, train, test, and from_<origin> for each origin that occurs."""
+    """How many pairs there are: pairs, train, test, and from_<origin> for each origin that occurs; and questions."""
     rows = connection.execute(sql("pairing/count_pairs")).fetchall()
     counts = {"pairs": sum(count for *_, count in rows), "train": 0, "test": 0}
     for origin, split, count in rows:
         counts[split] += count
         counts[f"from_{origin}"] = counts.get(f"from_{origin}", 0) + count
+    ((counts["questions"],),) = connection.execute(sql("pairing/count_questions")).fetchall()
     return counts
+
+
+def count_agreement(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Pairs of people who chose between the same two answers: `compared`, and `agreeing` those who chose alike."""
+    agreeing, compared = connection.execute(sql("pairing/count_agreement")).fetchall()[0]
+    return {"agreeing": agreeing, "compared": compared}
 
 
 def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
