@@ -9,7 +9,7 @@ Light on purpose: it has to do its work before PyTorch looks for GPUs.
 import tempfile
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,8 @@ def own_devices(
 
 @contextmanager
 def _first_free(resources: Resources, report: Report, look: Callable[[], list[Gpu]], locks: Path) -> Iterator[Gpu]:
-    locks.mkdir(mode=0o777, parents=True, exist_ok=True)
+    locks.mkdir(parents=True, exist_ok=True)
+    _for_all_users(locks, 0o777)
     waiting = False
     while True:
         gpus = look()
@@ -99,10 +100,11 @@ def _first_free(resources: Resources, report: Report, look: Callable[[], list[Gp
         for gpu in sorted(large, key=lambda gpu: -gpu.free_gb):
             with ExitStack() as stack:
                 try:
-                    stack.enter_context(FileLock(locks / f"{gpu.uuid}.lock", timeout=0, mode=0o666))
+                    lock = stack.enter_context(FileLock(locks / f"{gpu.uuid}.lock", timeout=0))
                 except Timeout:
                     in_use += 1
                     continue
+                _for_all_users(Path(lock.lock_file), 0o666)
                 if gpu.free_gb + _RESERVED_GB >= resources.min_vram_gb:
                     yield gpu
                     return
@@ -116,6 +118,12 @@ def _first_free(resources: Resources, report: Report, look: Callable[[], list[Gp
         waiting = True
         beat()
         time.sleep(_POLL_S)
+
+
+def _for_all_users(path: Path, mode: int) -> None:
+    """Whoever made it opens it for the others; the umask would keep them out."""
+    with suppress(PermissionError):
+        path.chmod(mode)
 
 
 def _allowed(environment: MutableMapping[str, str]) -> list[str] | None:

@@ -1,6 +1,7 @@
 """The commands a user types, where all is well and where it is not."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,14 @@ def test_new_feedback_reaches_the_pairs(demonstrated: Sandbox, tmp_path: Path) -
             "INSERT INTO preference_pairs (timestamp, query, response_chosen, response_rejected)"
             " VALUES ('2026-11-01T12:00:00Z', 'Uma pergunta nova?', 'Uma boa resposta.', 'Uma resposta ruim.')"
         )
+    delivered = box.data / "inbox" / "votes.csv"
+    delivered.parent.mkdir()
+    delivered.write_text("query,response_chosen,response_rejected\nOutra pergunta nova?,Uma boa resposta.,Uma ruim.\n")
+    os.utime(delivered, (0, 0))  # whole for long
     assert box.shell(select).returncode == 0
-    assert current_pairs(box) == before + 1
+    assert current_pairs(box) == before + 2
+    assert [path.name for path in delivered.parent.rglob("*.csv")] == ["votes.csv"]
+    assert not delivered.exists()
 
 
 def current_pairs(box: Sandbox) -> int:

@@ -125,6 +125,13 @@ def test_two_stages_use_different_gpus_and_a_third_waits_until_one_dies(
         first.join()
 
 
+def test_every_user_of_the_machine_can_take_turns(tmp_path: Path) -> None:
+    folder = tmp_path / "locks"
+    assert seen(folder, [gpu(0)]) == gpu(0).uuid
+    (lock,) = folder.iterdir()
+    assert (folder.stat().st_mode & 0o777, lock.stat().st_mode & 0o777) == (0o777, 0o666)
+
+
 def test_the_stage_runs_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 

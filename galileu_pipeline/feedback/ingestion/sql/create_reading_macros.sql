@@ -71,10 +71,13 @@ CREATE OR REPLACE TEMP MACRO time_of_mail(text) AS
         )::TIMESTAMP
     END;
 
--- Text without outer blanks as a time in UTC, which it is taken for where it has no offset.
+-- Text without outer blanks as a time in UTC, which it is taken for where it has no offset. The first way is a short cut for
+-- what programs write; the others would read the same.
 CREATE OR REPLACE TEMP MACRO time_of(text) AS
     plausible_time(
         CASE
+            WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
+            THEN TRY_CAST(text AS TIMESTAMPTZ)::TIMESTAMP
             WHEN regexp_full_match(text, '\d+([.,]\d+)?') THEN time_of_number(text)
             ELSE coalesce(time_of_iso(text), time_of_brazil(text), time_of_mail(text))
         END

@@ -4,7 +4,7 @@
 -- earliest_time and latest_time, beyond which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating,
 -- best_rating or thumbs; up_words and down_words, how thumbs are spelt. Its macros: create_reading_macros.sql.
 WITH checked AS (
-    SELECT ordinal, position, row, CASE WHEN json_valid(row) THEN json_type(row) END AS root
+    SELECT ordinal, position, row, TRY(json_type(row)) AS root
     FROM raw_rows
 ),
 fields AS (
