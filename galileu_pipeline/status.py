@@ -8,7 +8,7 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunReco
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.automation.notifications import cause
-from galileu_pipeline.automation.triggers import UNFINISHED
+from galileu_pipeline.automation.triggers import FINISHED, UNFINISHED
 from galileu_pipeline.evaluation.stages import CANDIDATES
 from galileu_pipeline.feedback.ingestion.inbox import Inbox
 from galileu_pipeline.lineage.artifacts import ArtifactStore
@@ -71,8 +71,8 @@ def look(store: ArtifactStore, instance: DagsterInstance, automation: Automation
             _progress(store, "raw_feedback", "interactions", automation.ppo),
         ],
         inbox=len(Inbox(store.data.inbox).waiting()),
-        unfinished=_lines(instance, list(UNFINISHED)),
-        last=_lines(instance, [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]),
+        unfinished=_lines(instance, UNFINISHED),
+        last=_lines(instance, FINISHED),
         disk_free_gb=round(shutil.disk_usage(root if root.exists() else root.parent).free / _GIB, 1),
         data_gb=round(sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / _GIB, 2),
     )
@@ -81,9 +81,7 @@ def look(store: ArtifactStore, instance: DagsterInstance, automation: Automation
 def _progress(store: ArtifactStore, asset: str, metric: str, threshold: Threshold) -> Progress:
     artifact = store.find_current(asset)
     count = int(artifact.manifest.metrics.get(metric, 0)) if artifact else 0
-    level = threshold.level(count)
-    following = threshold.first if level is None else level + threshold.retrain_every
-    return Progress(what=metric, count=count, next_at=following)
+    return Progress(what=metric, count=count, next_at=threshold.next_level(count))
 
 
 def _lines(instance: DagsterInstance, states: Sequence[DagsterRunStatus]) -> list[RunLine]:

@@ -1,6 +1,7 @@
 """Group `models`: the base model, and what is trained on it."""
 
 import math
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -16,14 +17,24 @@ from galileu_pipeline.resources.trainer import TrainerResource
 from galileu_pipeline.training.settings import stage_of_asset
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("base_model"),
-    kinds={"huggingface"},
-    pool="training",
-    op_tags=step_tags("base_model"),
-)
-@explained
+def _model(*kinds: str) -> Callable[[Callable[..., dg.MaterializeResult[Artifact]]], dg.AssetsDefinition]:
+    """Makes the asset of a function that makes a model; `kinds` are what the UI shows of it."""
+
+    def decorate(make: Callable[..., dg.MaterializeResult[Artifact]]) -> dg.AssetsDefinition:
+        name = make.__name__
+        asset = dg.asset(
+            group_name="models",
+            code_version=code_version(name),
+            kinds=set(kinds),
+            pool="training",
+            op_tags=step_tags(name),
+        )
+        return asset(explained(make))
+
+    return decorate
+
+
+@_model("huggingface")
 def base_model(
     context: dg.AssetExecutionContext, config: StageConfig, trainer: TrainerResource
 ) -> dg.MaterializeResult[Artifact]:
@@ -33,14 +44,7 @@ def base_model(
     return result(made, {**made.artifact.manifest.metrics, **lineage})
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("sft_model"),
-    kinds={"trl", "peft"},
-    pool="training",
-    op_tags=step_tags("sft_model"),
-)
-@explained
+@_model("trl", "peft")
 def sft_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -54,14 +58,7 @@ def sft_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("reward_model"),
-    kinds={"trl", "peft"},
-    pool="training",
-    op_tags=step_tags("reward_model"),
-)
-@explained
+@_model("trl", "peft")
 def reward_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -76,14 +73,7 @@ def reward_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("control_reward_model"),
-    kinds={"trl", "peft"},
-    pool="training",
-    op_tags=step_tags("control_reward_model"),
-)
-@explained
+@_model("trl", "peft")
 def control_reward_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -98,14 +88,7 @@ def control_reward_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("dpo_model"),
-    kinds={"trl", "peft"},
-    pool="training",
-    op_tags=step_tags("dpo_model"),
-)
-@explained
+@_model("trl", "peft")
 def dpo_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,
@@ -120,14 +103,7 @@ def dpo_model(
     return result(made, model_metadata(trainer.storage.artifacts, made.artifact))
 
 
-@dg.asset(
-    group_name="models",
-    code_version=code_version("ppo_model"),
-    kinds={"pytorch", "peft"},
-    pool="training",
-    op_tags=step_tags("ppo_model"),
-)
-@explained
+@_model("pytorch", "peft")
 def ppo_model(
     context: dg.AssetExecutionContext,
     config: StageConfig,

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from galileu_pipeline.automation.history import forget_runs
-
-_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+from galileu_pipeline.automation.triggers import FINISHED
 
 
 def forget_old_runs(instance: dg.DagsterInstance, before: datetime) -> list[str]:
@@ -19,7 +18,7 @@ def forget_old_runs(instance: dg.DagsterInstance, before: datetime) -> list[str]
         for key in instance.get_asset_keys()
         if (event := instance.get_latest_materialization_event(key)) is not None
     }
-    runs = instance.get_runs(dg.RunsFilter(statuses=_FINISHED, updated_before=before))
+    runs = instance.get_runs(dg.RunsFilter(statuses=list(FINISHED), updated_before=before))
     return forget_runs(instance, [run.run_id for run in runs if run.run_id not in shown])
 
 

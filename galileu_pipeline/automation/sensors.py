@@ -113,5 +113,5 @@ def _at_threshold(
     answer = start_once(instance, trigger, str(level), artifact.id, int)
     if isinstance(answer, dg.RunRequest):
         return answer
-    following = level + threshold.retrain_every
+    following = threshold.next_level(count)
     return dg.SkipReason(f"{count:,} of {following:,} {what} for the next training. {answer.skip_message}")

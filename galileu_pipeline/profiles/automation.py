@@ -21,6 +21,11 @@ class Threshold(Settings):
             return None
         return self.first + (count - self.first) // self.retrain_every * self.retrain_every
 
+    def next_level(self, count: int) -> int:
+        """The lowest threshold that `count` has not reached."""
+        level = self.level(count)
+        return self.first if level is None else level + self.retrain_every
+
 
 class AutomationSettings(Settings):
     """Sensors and schedules."""
