@@ -135,6 +135,22 @@ def test_the_encoding_is_judged_for_the_whole_file(content: bytes, expected: str
     assert text_encoding(io.BytesIO(content)) == expected
 
 
+class Lineless(io.BytesIO):
+    """A file that is one line, which must never be held as a whole."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("a line was asked for")
+
+
+@pytest.mark.parametrize("letter", ["é", "€", "🌞"])
+@pytest.mark.parametrize("shift", range(4))
+def test_letters_at_the_end_of_a_piece_are_whole(letter: str, shift: int) -> None:
+    text = ("a" * shift + letter * (1 << 20)).encode()
+    assert text_encoding(Lineless(text)) == UTF8
+    assert text_encoding(Lineless(text[:-1])) == UTF8  # only its last letter is broken
+    assert text_encoding(Lineless(b"a" * shift + "é".encode("cp1252") * (1 << 21))) == WINDOWS_1252
+
+
 def zipped(*names: str) -> Callable[[bytes], bytes]:
     def pack(content: bytes) -> bytes:
         file = io.BytesIO()

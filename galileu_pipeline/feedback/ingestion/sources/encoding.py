@@ -2,11 +2,14 @@
 
 import io
 import re
+from collections.abc import Iterator
 from typing import IO, Any
 
 UTF8, WINDOWS_1252 = "utf-8", "cp1252"
 _CHUNK_BYTES = 1 << 20
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+# A letter that the end of a piece cuts in two.
+_CUT_LETTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 _ASCII = bytes(byte for byte in range(128) if byte != ord("\n"))
 # What people in Western Europe and the Americas write; other bytes speak of another encoding, or of damage.
 _USUAL = "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…•€£¢§°ºª¹²³½¼¡¿«»´·©®™\xa0".encode("cp1252")
@@ -22,8 +25,7 @@ def text_encoding(file: IO[bytes]) -> str | None:
     only those rows are refused.
     """
     sequences, lone, usual, lines, broken_lines = 0, 0, 0, 1, 0
-    # To the end of a line each time, so that no letter is cut in two.
-    while chunk := file.read(_CHUNK_BYTES) + file.readline():
+    for chunk in _pieces(file):
         lines += chunk.count(b"\n")
         if chunk.isascii():
             continue
@@ -43,6 +45,18 @@ def text_encoding(file: IO[bytes]) -> str | None:
     if usual >= _USUAL_SHARE * lone:
         return WINDOWS_1252
     return None if lone >= _SEVERAL and broken_lines >= _SEVERAL_SHARE * lines else UTF8
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """All of `file`, however long its lines are, no letter of UTF-8 in two pieces."""
+    cut = b""
+    while piece := file.read(_CHUNK_BYTES):
+        piece = cut + piece
+        found = _CUT_LETTER.search(piece[-3:])
+        cut = found[0] if found else b""
+        yield piece[: len(piece) - len(cut)]
+    if cut:
+        yield cut
 
 
 def utf8(file: IO[bytes], encoding: str) -> IO[bytes]:
