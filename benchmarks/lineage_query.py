@@ -4,12 +4,13 @@
 
 A data folder is made as the pipeline would over time: in every generation the datasets have grown, so that the last
 one holds all rows of feedback, and an SFT, a reward and a DPO model, an evaluation and a decision are made from them.
-Then the commands are run as a person runs them, and their wall time is measured, start of the process included.
+Then the commands are run as a person runs them; their wall time, start of the process included, and peak memory are
+measured.
 """
 
 import argparse
+import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -57,20 +58,28 @@ def main() -> None:
     parser.add_argument("--generations", type=int, default=17)
     parser.add_argument("--repeats", type=int, default=5, help="runs of each command")
     arguments = parser.parse_args()
-    with TemporaryDirectory() as folder, duckdb.connect() as votes:
-        votes.execute(IDS)
-        store = ArtifactStore(DataFolder(Path(folder)), "cpu")
+    with TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as filler:
         start = time.perf_counter()
-        fill(store, votes, arguments.rows, arguments.generations)
-        models, datasets = len(store.models()), len(store.folders("datasets"))
-        print(f"{models} models and {datasets} datasets made in {time.perf_counter() - start:.0f} s", flush=True)
-        person, click = votes.execute("SELECT person(7), feedback_id(7)").fetchall()[0]
+        # In a process of its own: a command would count the memory of the process that starts it as its peak.
+        person, click = filler.apply(fill, (Path(folder), arguments.rows, arguments.generations))
+        print(f"made in {time.perf_counter() - start:.0f} s", flush=True)
         for options in (["dpo_model"], ["--user", person], ["--feedback", click]):
-            measure(["lineage", *options], store.data.root, arguments.repeats)
+            measure(["lineage", *options], Path(folder), arguments.repeats)
 
 
-def fill(store: ArtifactStore, votes: duckdb.DuckDBPyConnection, rows: int, generations: int) -> None:
-    """Everything that so many trainings leave, but for texts and weights."""
+def fill(root: Path, rows: int, generations: int) -> tuple[str, str]:
+    """Everything that so many trainings leave, but for texts and weights; returns a person and one of their clicks."""
+    store = ArtifactStore(DataFolder(root), "cpu")
+    with duckdb.connect() as votes:
+        votes.execute(IDS)
+        train(store, votes, rows, generations)
+        print(f"{len(store.models())} models and {len(store.folders('datasets'))} datasets ", end="", flush=True)
+        person, click = votes.execute("SELECT person(7), feedback_id(7)").fetchall()[0]
+    return person, click
+
+
+def train(store: ArtifactStore, votes: duckdb.DuckDBPyConnection, rows: int, generations: int) -> None:
+    """What each generation leaves in the data folder."""
     base = make(store, "base_model", [])
     for generation in range(1, generations + 1):
         known = rows * generation // generations
@@ -115,24 +124,26 @@ def make(
 
 
 def measure(command: list[str], data: Path, repeats: int) -> None:
-    """Run a `galileu` command; print its wall times, and the mean processor time, which other work hardly changes."""
+    """Run a `galileu` command; print its wall times, peak memory, and the mean processor time, which other work hardly
+    changes.
+    """
     galileu = Path(sys.executable).with_name("galileu")
     environment = {**os.environ, "GALILEU_DATA_DIR": str(data), "GALILEU_PROFILE": "cpu"}
-    seconds, used = [], processor_seconds()
+    seconds, used, peak_mib = [], 0.0, 0.0
     for _ in range(repeats):
         start = time.perf_counter()
-        subprocess.run([galileu, *command], env=environment, stdout=subprocess.DEVNULL, check=True)
+        process = subprocess.Popen([galileu, *command], env=environment, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
         seconds.append(time.perf_counter() - start)
-    used = (processor_seconds() - used) / repeats
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise SystemExit(f"galileu {' '.join(command)} ended with {process.returncode}")
+        used += (usage.ru_utime + usage.ru_stime) / repeats
+        peak_mib = max(peak_mib, usage.ru_maxrss / 1024)
     shown = " ".join(f"{second:.2f}" for second in sorted(seconds))
     median = statistics.median(seconds)
-    print(f"galileu {' '.join(command):<48} median {median:.2f} s ({shown}), processor {used:.2f} s", flush=True)
-
-
-def processor_seconds() -> float:
-    """What all processes run so far have used."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    print(f"galileu {' '.join(command)}", flush=True)
+    print(f"    median {median:.2f} s ({shown}), processor {used:.2f} s, peak {peak_mib:.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

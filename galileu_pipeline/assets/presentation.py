@@ -94,6 +94,7 @@ def evaluation_metadata(artifact: Artifact) -> Metadata:
     return {
         "compared with": evaluation.champion,
         "figures": dg.MetadataValue.md(table(wording.header(), wording.figures())),
+        "judges": dg.MetadataValue.md(table(wording.judges_header(), wording.judges())),
         "plot": picture(plot_evaluation(evaluation, "en")),
         "answers (reward)": dg.MetadataValue.md(table(("question", *names), rows)),
     }

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from galileu_pipeline.chat import statistics
+from galileu_pipeline.chat.canary import Canary, CanaryStanding
 from galileu_pipeline.chat.limits import RateLimits
 from galileu_pipeline.chat.serving import rival_model, served_model
 from galileu_pipeline.chat.texts import language_of, say
@@ -18,7 +19,7 @@ from galileu_pipeline.chat.votes import ComparedAnswers, Person, RatedAnswer, Vo
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector, Verdict
 from galileu_pipeline.languages import Language
-from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
+from galileu_pipeline.lineage.artifacts import ArtifactStore, asset_of
 from galileu_pipeline.training.talk import Messages, Sampling, Talker
 
 MAX_QUESTION_CHARS = 2_000
@@ -39,6 +40,8 @@ class ChatSettings:
     max_new_tokens: int = 256
     answers_per_minute: int = 20
     votes_per_minute: int = 120
+    canary: float = 0.0
+    canary_bound: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Chat:
         self.votes = VoteBox(collector)
         self.talker = Talker(store)
         self.limits = RateLimits(settings.answers_per_minute, settings.votes_per_minute)
+        self.canary = Canary(store, collector, settings.canary, settings.canary_bound, settings.against)
         self._growing: dict[str, GrowingAnswer] = {}  # by session
         self._voting = threading.Lock()  # one click changes an answer after the other, however fast they come
 
@@ -72,23 +76,25 @@ class Chat:
         return "", shown([*plain(history), {"role": "user", "content": question.strip()}])
 
     def reply(
-        self, history: Messages, answers: Answers, session: str, request: gr.Request
+        self, history: Messages, answers: Answers, browser_id: str, session: str, request: gr.Request
     ) -> Iterator[tuple[Messages, str]]:
         """The answer to the last message, growing. Whole, or stopped, it is in `answers` before the page shows it so:
         its thumbs can be clicked at once.
         """
         history = plain(history)
         if not history or history[-1]["role"] != "user":
-            yield shown(history), self.served_line()
+            yield shown(history), self.served_line(request)
             return
         growing = self._growing[session] = GrowingAnswer(place=len(history))
         text = ""
         try:
-            model = served_model(self.store, self.settings.model)
+            person = _person(browser_id, session, request)
+            model, secret = self.canary.model_for(person.user_id, served_model(self.store, self.settings.model))
+            answered_by = say(_language(request), "blind") if secret else line(model.id)
             with closing(self.talker.stream(model, history, Sampling(self.settings.max_new_tokens))) as stream:
                 for grown in stream:
                     text = grown.strip()
-                    yield shown([*history, {"role": "assistant", "content": text}]), line(model)
+                    yield shown([*history, {"role": "assistant", "content": text}]), answered_by
                     if growing.stopped.is_set():
                         break
             if not text and not growing.stopped.is_set():
@@ -101,9 +107,9 @@ class Chat:
             growing.ended.set()
             self._growing.pop(session, None)
         if growing.place in answers:
-            yield shown([*history, {"role": "assistant", "content": text}]), line(model)
+            yield shown([*history, {"role": "assistant", "content": text}]), answered_by
         else:
-            yield shown(history[:-1]), self.served_line()
+            yield shown(history[:-1]), self.served_line(request)
 
     def stop(self, session: str) -> None:
         """Let the answer on this page end where it is. (Gradio's own cancelling would put an error over it.)"""
@@ -138,10 +144,11 @@ class Chat:
 
     # -- votes --------------------------------------------------------------------------------------------------
 
-    def thumb(self, answers: Answers, browser_id: str, session: str, event: gr.LikeData, request: gr.Request) -> None:
-        """A thumb on any answer of the conversation."""
+    def thumb(self, answers: Answers, browser_id: str, session: str, event: gr.LikeData, request: gr.Request) -> Any:
+        """A thumb on any answer of the conversation; then the page may say whose it is."""
         place = event.index if isinstance(event.index, int) else event.index[0]
-        self._vote(answers, place, browser_id, session, request, thumbs_up=bool(event.liked))
+        stored = self._vote(answers, place, browser_id, session, request, thumbs_up=bool(event.liked))
+        return line(answers[place].model_id) if stored else gr.skip()
 
     def rate(
         self,
@@ -151,9 +158,12 @@ class Chat:
         browser_id: str,
         session: str,
         request: gr.Request,
-    ) -> int | None:
-        """One to five on the last answer; the choice is taken back where it was not stored."""
-        return rating if self._vote(answers, len(history) - 1, browser_id, session, request, rating=rating) else None
+    ) -> tuple[int | None, Any]:
+        """One to five on the last answer, and then whose it is; the choice is taken back where it was not stored."""
+        place = len(history) - 1
+        if not self._vote(answers, place, browser_id, session, request, rating=rating):
+            return None, gr.skip()
+        return rating, line(answers[place].model_id)
 
     def comment(
         self, comment: str, history: Messages, answers: Answers, browser_id: str, session: str, request: gr.Request
@@ -227,12 +237,14 @@ class Chat:
 
     # -- the page -----------------------------------------------------------------------------------------------
 
-    def served_line(self) -> str:
-        """Name and version of the model in service."""
+    def served_line(self, request: gr.Request) -> str:
+        """Name and version of the model in service; that it is a secret, where a candidate is tried."""
         try:
-            return line(served_model(self.store, self.settings.model))
+            served = served_model(self.store, self.settings.model)
+            standing = self.canary.standing(served)
         except GalileuError as error:
             return str(error)
+        return say(_language(request), "blind") if standing and not standing.has_failed else line(served.id)
 
     def statistics(self, request: gr.Request) -> Any:
         """What was collected so far, and the leaderboard as the last `feedback_analytics` has it."""
@@ -242,7 +254,13 @@ class Chat:
 
         analytics = self.store.find_current("feedback_analytics")
         board = read_analytics(analytics).leaderboard if analytics else None
-        return statistics.show(self.collector.get_feedback_stats(), board, _language(request))
+        return statistics.show(self.collector.get_feedback_stats(), self._trial(), board, _language(request))
+
+    def _trial(self) -> CanaryStanding | None:
+        try:
+            return self.canary.standing(served_model(self.store, self.settings.model))
+        except GalileuError:  # the chat's own tab says so
+            return None
 
     def _may_ask(self, question: str, browser_id: str, request: gr.Request) -> bool:
         """Whether the question can be put to a model; tells the person why not."""
@@ -273,9 +291,9 @@ def _language(request: gr.Request) -> Language:
     return language_of(request.headers.get("accept-language"))
 
 
-def line(model: Artifact) -> str:
+def line(model_id: str) -> str:
     """A model in a line."""
-    return f"`{model.manifest.asset}` · `{model.id}`"
+    return f"`{asset_of(model_id)}` · `{model_id}`"
 
 
 def reveal(compared: ComparedAnswers | None, language: Language) -> str:

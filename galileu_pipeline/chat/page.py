@@ -45,7 +45,7 @@ def build_app(chat: Chat, i18n: gr.I18n, browser_secret: str) -> gr.Blocks:
 
 
 def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: gr.State) -> gr.Markdown:
-    """Builds the tab. Returns where the model in service is named."""
+    """Builds the tab. Returns where the model that answers is named."""
     answers = gr.State({})
     served = gr.Markdown("", elem_id="served", elem_classes="quiet")
     # Plain text: neither people nor models can put markup on the page.
@@ -98,12 +98,12 @@ def _chat_tab(chat: Chat, i18n: gr.I18n, browser_id: gr.BrowserState, session: g
     for trigger in (question.submit, send.click):
         accepted = trigger(chat.accept, [question, chatbot, browser_id], [question, chatbot], **_EVENT)
         waiting = accepted.then(lambda: _enabled(False, 3), None, rated_with, **_EVENT)
-        reply = waiting.then(chat.reply, [chatbot, answers, session], [chatbot, served], **_EVENT)
+        reply = waiting.then(chat.reply, [chatbot, answers, *who], [chatbot, served], **_EVENT)
         emptied = reply.then(lambda: (None, "", ""), None, [rating, comment, correction], **_EVENT)
         emptied.then(lambda found: _enabled(bool(found), 3), answers, rated_with, **_EVENT)
     stop.click(chat.stop, session, None, queue=False, **_EVENT)
-    chatbot.like(chat.thumb, [answers, *who], None, **_EVENT)
-    rating.input(chat.rate, [rating, chatbot, answers, *who], rating, **_EVENT)
+    chatbot.like(chat.thumb, [answers, *who], served, **_EVENT)
+    rating.input(chat.rate, [rating, chatbot, answers, *who], [rating, served], **_EVENT)
     send_comment.click(chat.comment, [comment, chatbot, answers, *who], comment, **_EVENT)
     send_correction.click(chat.correct, [correction, chatbot, answers, *who], correction, **_EVENT)
     chatbot.clear(_forget, answers, [rating, comment, correction], **_EVENT)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pandas as pd
 
+from galileu_pipeline.chat.canary import CanaryStanding
 from galileu_pipeline.chat.texts import say
 from galileu_pipeline.languages import Language, interval, number
 
@@ -13,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def show(
-    stats: dict[str, Any], board: "Leaderboard | None", language: Language
+    stats: dict[str, Any], trial: CanaryStanding | None, board: "Leaderboard | None", language: Language
 ) -> tuple[str, gr.BarPlot, gr.BarPlot, gr.BarPlot, gr.Dataframe]:
-    """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`; models."""
+    """Summary, feedback by day, ratings and side-by-side votes, from `FeedbackCollector.get_feedback_stats`; models.
+
+    With a candidate on `trial`, the summary says how it does.
+    """
     day, count, rating, verdict = (say(language, key) for key in ("day", "count", "ratings", "verdict"))
     average = stats["average_rating"]
     summary = say(language, "summary", **stats, average="–" if average is None else number(average, language, 2))
+    if trial is not None:
+        summary += f"\n\n{_trial_line(trial, language)}"
     days = pd.DataFrame(
         [(when, votes + comparisons) for when, votes, comparisons in stats["by_day"]], columns=[day, count]
     )
@@ -35,6 +41,20 @@ def show(
         gr.BarPlot(ratings, x=rating, y=count, y_lim=_from_zero(ratings[count])),
         gr.BarPlot(verdicts, x=verdict, y=count, y_lim=_from_zero(verdicts[count]), sort=list(verdicts[verdict])),
         gr.Dataframe(_standings(board, language), visible=board is not None),
+    )
+
+
+def _trial_line(trial: CanaryStanding, language: Language) -> str:
+    thumbs = trial.thumbs
+    shares = [number(100 * end, language) for end in (thumbs.low, thumbs.high)]
+    return say(
+        language,
+        "canary_failed" if trial.has_failed else "canary",
+        model=trial.candidate.id,
+        share=f"{number(100 * trial.share, language)} %",
+        up=thumbs.up,
+        count=thumbs.count,
+        interval=f"({shares[0]}–{shares[1]} %)",
     )
 
 

@@ -91,6 +91,12 @@ def compare(
     for row in wording.figures():
         table.add_row(*row)
     out.print(table)
+    judges = Table()
+    for column in wording.judges_header():
+        judges.add_column(column, overflow="fold")
+    for row in wording.judges():
+        judges.add_row(*row)
+    out.print(judges)
     p = evaluation.model(candidate).preference_p
     if p is not None:
         out.print(f"Preference accuracy on the same pairs: p = {p:.3f} (McNemar).", highlight=False)

@@ -52,7 +52,13 @@ def demo(as_json: AsJson = False) -> None:
 @app.command()
 def chat(
     model: Annotated[str | None, typer.Option(help="Serve this model instead of the champion.")] = None,
-    against: Annotated[str | None, typer.Option(help="Side by side, compare with this model.")] = None,
+    against: Annotated[str | None, typer.Option(help="The candidate, side by side and for --canary.")] = None,
+    canary: Annotated[
+        float, typer.Option(min=0, max=50, help="Percent of the people whom the candidate answers, unnamed.")
+    ] = 0,
+    canary_bound: Annotated[
+        float, typer.Option(min=0, max=1, help="Withdraw it once its share of thumbs up is certainly below this.")
+    ] = 0.5,
     host: Annotated[str, typer.Option(help="Address to listen on; another than this machine's needs a login.")] = (
         "127.0.0.1"
     ),
@@ -85,7 +91,9 @@ def chat(
     from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 
     pseudonyms = Pseudonyms.of_folder(store.data)
-    settings = ChatSettings(model, against, max_new_tokens, answers_per_minute, votes_per_minute)
+    settings = ChatSettings(
+        model, against, max_new_tokens, answers_per_minute, votes_per_minute, canary / 100, canary_bound
+    )
     page = Chat(store, FeedbackCollector(store.data.feedback_db, pseudonyms), settings)
     i18n = translations()
     ui = build_app(page, i18n, pseudonyms.secret("browser state"))

@@ -3,6 +3,7 @@
 Shapes: B batch, T tokens, V vocabulary.
 """
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -16,13 +17,14 @@ from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy, Proportion, WinRate
-from galileu_pipeline.evaluation.measures import canaries, general_text, repetition
+from galileu_pipeline.evaluation.measures import canaries, general_text, group_of, question_groups, repetition
 from galileu_pipeline.evaluation.results import (
     ANSWERS_FILE,
     RESULT_FILE,
     ComparedAnswer,
     Evaluation,
     Judge,
+    MarginBand,
     ModelFigures,
 )
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec
@@ -50,6 +52,7 @@ from galileu_pipeline.training.scoring import answer_rewards
 from galileu_pipeline.training.settings import ModelFiles
 
 _TEXT_TOKENS = 256
+_MARGINS = (0.0, 0.25, 0.5, 1.0)  # a star of five is 0.25
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,16 @@ def run(spec: EvaluationSpec, report: Report) -> Evaluation:
     judge, rewards = judged(spec, spec.judge, tokenizer, performances, prompts, pairs, rated)
     report(f"evaluation: {spec.teacher.id} judges")
     teacher, teacher_rewards = judged(spec, spec.teacher, tokenizer, performances, prompts, pairs, rated)
+    subjects = question_groups()
+    groups = [group_of(prompt[-1]["content"], subjects) for prompt in prompts]
     evaluation = Evaluation(
         champion=spec.champion,
         prompts=len(prompts),
         left_out=left_out,
         judge=judge,
         teacher=teacher,
-        models=figures(spec.champion, performances, rewards, teacher_rewards),
+        raters=spec.raters,
+        models=figures(spec.champion, performances, rewards, teacher_rewards, groups),
     )
     (spec.output / RESULT_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _write_answers(spec, performances, prompts, rewards)
@@ -211,6 +217,7 @@ def judged(
     judge_record = Judge(
         id=by.id,
         accuracy=preference_accuracy(chosen, rejected, questions_of(pairs)),
+        by_margin=accuracy_by_margin(chosen, rejected, peoples_margins(pairs, rated), questions_of(pairs)),
         rank_correlation=rank_correlation(
             rewards(rated["prompt"], rated["completion"]), rated["score"], questions_of(rated)
         ),
@@ -218,17 +225,52 @@ def judged(
     return judge_record, by_model
 
 
+def peoples_margins(pairs: Dataset, rated: Dataset) -> list[float | None]:
+    """How much better people rated the chosen answer of each pair, 0 to 1; None where they did not rate both."""
+    scores = {
+        json_digest([prompt, answer]): score
+        for prompt, answer, score in zip(rated["prompt"], rated["completion"], rated["score"], strict=True)
+    }
+
+    def side(name: str) -> list[float | None]:
+        twos = zip(pairs["prompt"], pairs[name], strict=True)
+        return [scores.get(json_digest([prompt, answer])) for prompt, answer in twos]
+
+    return [
+        None if chosen is None or rejected is None else chosen - rejected
+        for chosen, rejected in zip(side("chosen"), side("rejected"), strict=True)
+    ]
+
+
+def accuracy_by_margin(
+    chosen: Sequence[float], rejected: Sequence[float], margins: Sequence[float | None], questions: Sequence[str]
+) -> list[MarginBand]:
+    """The accuracy of N scores of either side, (N,), where people are nearly of two minds, and where they are not.
+
+    Bands without a pair are left out, and pairs without a margin.
+    """
+    bands = []
+    for above, up_to in itertools.pairwise(_MARGINS):
+        places = [place for place, margin in enumerate(margins) if margin is not None and above < margin <= up_to]
+        if places:
+            own, other = ([scores[place] for place in places] for scores in (chosen, rejected))
+            accuracy = preference_accuracy(own, other, [questions[place] for place in places])
+            bands.append(MarginBand(above=above, up_to=up_to, accuracy=accuracy))
+    return bands
+
+
 def figures(
     champion: str,
     performances: Sequence[Performance],
     rewards: Sequence[Sequence[float]],
     teacher_rewards: Sequence[Sequence[float]],
+    groups: Sequence[str],
 ) -> list[ModelFigures]:
-    """Every model's figures, in the order of `performances`."""
+    """Every model's figures, in the order of `performances`; `groups` are those of the questions."""
     place = next(number for number, performance in enumerate(performances) if performance.model.id == champion)
     reigning, reigning_rewards = performances[place], rewards[place]
     return [
-        _figures(performance, own, by_teacher, None if number == place else reigning, reigning_rewards)
+        _figures(performance, own, by_teacher, None if number == place else reigning, reigning_rewards, groups)
         for number, (performance, own, by_teacher) in enumerate(
             zip(performances, rewards, teacher_rewards, strict=True)
         )
@@ -241,6 +283,7 @@ def _figures(
     teacher_rewards: Sequence[float],
     champion: Performance | None,
     champion_rewards: Sequence[float],
+    groups: Sequence[str],
 ) -> ModelFigures:
     lengths = _lengths(own)
     passed = own.canaries_passed
@@ -253,6 +296,7 @@ def _figures(
         reward=mean(rewards),
         teacher_reward=mean(teacher_rewards),
         win_rate=compare(own.answers, rewards, champion.answers, champion_rewards) if champion else None,
+        groups=_by_group(own, rewards, champion, champion_rewards, groups) if champion else None,
         length=mean(lengths),
         length_ratio=ratio_of_means(lengths, _lengths(champion)) if champion else None,
         repetition=mean([repetition(answer.text) for answer in own.answers]),
@@ -282,6 +326,23 @@ def compare(
         elif reward > other_reward:
             wins += 1
     return win_rate(wins, ties, len(answers))
+
+
+def _by_group(
+    own: Performance,
+    rewards: Sequence[float],
+    champion: Performance,
+    champion_rewards: Sequence[float],
+    groups: Sequence[str],
+) -> dict[str, WinRate]:
+    found = {}
+    for name in sorted(set(groups)):
+        of_group = [place for place, group in enumerate(groups) if group == name]
+        mine, theirs = ([performance.answers[place] for place in of_group] for performance in (own, champion))
+        found[name] = compare(
+            mine, [rewards[place] for place in of_group], theirs, [champion_rewards[place] for place in of_group]
+        )
+    return found
 
 
 def _lengths(performance: Performance) -> list[float]:

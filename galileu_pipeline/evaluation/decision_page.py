@@ -43,6 +43,8 @@ def decision_page(
         figures_note=texts["figures_note"].format(prompts=evaluation.prompts),
         header=wording.header(),
         figures=wording.figures(),
+        judges_header=wording.judges_header(),
+        judges=wording.judges(),
         plot=data_address(plot_evaluation(evaluation, language)),
         questions=_questions(answers, wording),
     )

@@ -33,6 +33,28 @@ def canaries() -> list[Canary]:
     return [Canary.model_validate(entry) for entry in _read("canaries.yaml")]
 
 
+class QuestionGroup(BaseModel):
+    """Questions on one subject: those that match one of `any_of`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    any_of: list[str]
+
+
+OTHER_QUESTIONS = "other"
+
+
+def question_groups() -> list[QuestionGroup]:
+    """Those of question_groups.yaml."""
+    return [QuestionGroup.model_validate(entry) for entry in _read("question_groups.yaml")]
+
+
+def group_of(question: str, groups: Iterable[QuestionGroup]) -> str:
+    """The first group that a question belongs to."""
+    return next((group.id for group in groups if _matches(group.any_of, question)), OTHER_QUESTIONS)
+
+
 def general_text() -> list[str]:
     """The paragraphs of general_text.yaml."""
     return [str(paragraph) for paragraph in _read("general_text.yaml")]

@@ -9,7 +9,7 @@ from galileu_pipeline.evaluation.estimates import WinRate
 from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
-from galileu_pipeline.evaluation.statistics import lower_bound
+from galileu_pipeline.evaluation.statistics import lower_bound, upper_bound
 
 Criterion = Literal[
     "win_rate",
@@ -20,6 +20,7 @@ Criterion = Literal[
     "empty",
     "unfinished",
     "lost_canaries",
+    "worse_groups",
     "rolled_back",
 ]
 Outcome = Literal["promoted", "awaiting_approval", "kept"]
@@ -139,6 +140,7 @@ def verdict(
         ("empty", candidate.empty.value, rule.max_empty),
         ("unfinished", candidate.unfinished.value - champion.unfinished.value, rule.max_unfinished),
         ("lost_canaries", len(lost), rule.max_lost_canaries),
+        ("worse_groups", len(worse_groups(candidate, confidence)), rule.max_worse_groups),
         ("rolled_back", int(rolled_back), 0),
     ]
     return Verdict(
@@ -154,6 +156,13 @@ def verdict(
         ],
         people=people,
     )
+
+
+def worse_groups(candidate: ModelFigures, confidence: float) -> list[str]:
+    """Groups of questions in which the champion certainly wins more; they share the error rate (Bonferroni)."""
+    groups = candidate.groups or {}
+    each = 1 - (1 - confidence) / max(1, len(groups))
+    return [name for name, found in groups.items() if upper_bound(found, each) < 0.5]
 
 
 def _merit(candidate: ModelFigures) -> tuple[float, float]:

@@ -24,6 +24,7 @@ class ModelFigures(_Record):
     reward: Mean = Field(description="of its answers, by the judge")
     teacher_reward: Mean | None = Field(None, description="the same, by the reward model that PPO learnt from")
     win_rate: WinRate | None = Field(description="questions to which its answer gets more reward than the champion's")
+    groups: dict[str, WinRate] | None = Field(None, description="the win rate in each group of questions")
     length: Mean = Field(description="characters an answer, which compares models of different tokenizers")
     length_ratio: Estimate | None = Field(description="mean length over the champion's")
     repetition: Mean = Field(description="share of an answer's word sequences that stood in it before")
@@ -36,11 +37,20 @@ class ModelFigures(_Record):
     canaries_lost: list[str] | None = Field(description="those that the champion passes and it does not")
 
 
+class MarginBand(_Record):
+    """Held-out pairs whose answers people rated so far apart, and how often a reward model prefers the better one."""
+
+    above: float = Field(description="difference of people's mean scores, 0 to 1; it is larger than this")
+    up_to: float
+    accuracy: PreferenceAccuracy
+
+
 class Judge(_Record):
     """How far a reward model can be trusted on this."""
 
     id: str
     accuracy: PreferenceAccuracy = Field(description="held-out pairs in which the chosen answer gets more reward")
+    by_margin: list[MarginBand] = Field([], description="the same by how far apart people rated the answers")
     rank_correlation: Estimate | None = Field(description="Kendall's tau with people's mean ratings, within a question")
 
 
@@ -53,6 +63,9 @@ class Evaluation(_Record):
     judge: Judge
     teacher: Judge | None = Field(
         None, description="what PPO learnt from; a model that it likes more, but the judge does not, only flatters it"
+    )
+    raters: Proportion | None = Field(
+        None, description="how often one person orders two answers as the others do: what a judge can hope for"
     )
     models: list[ModelFigures]
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from galileu_pipeline.evaluation.estimates import Proportion
 from galileu_pipeline.training.settings import ModelFiles, Resources, Settings
 
 
@@ -51,6 +52,7 @@ class PromotionSettings(Settings):
     max_empty: float = Field(0.05, ge=0, le=1, description="share of empty answers")
     max_unfinished: float = Field(0.1, ge=0, le=1, description="share of answers cut off, beyond the champion's")
     max_lost_canaries: int = Field(1, ge=0, description="canary questions the champion passes and the candidate fails")
+    max_worse_groups: int = Field(0, ge=0, description="groups of questions in which it certainly loses")
 
 
 class EvaluationSpec(Settings):
@@ -62,5 +64,6 @@ class EvaluationSpec(Settings):
     models: list[ModelFiles]
     judge: ModelFiles = Field(description="a reward model from which none of the models has learnt")
     teacher: ModelFiles = Field(description="the reward model from which PPO models have learnt")
+    raters: Proportion | None = Field(None, description="how often one person orders two answers as the others do")
     dataset: Path = Field(description="folder of the reward dataset: test.parquet and answers.parquet")
     resources: Resources = Field(Resources(), description="of which the precision is each model's own matter")

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from galileu_pipeline.errors import InputError, MissingArtifactError
-from galileu_pipeline.evaluation.measures import canaries, general_text
+from galileu_pipeline.evaluation.estimates import Proportion
+from galileu_pipeline.evaluation.measures import canaries, general_text, question_groups
 from galileu_pipeline.evaluation.people import PeoplesVerdict, peoples_verdict
 from galileu_pipeline.evaluation.promotion import Decision, confidence_of, decide
 from galileu_pipeline.evaluation.results import Evaluation, read_evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec, PromotionSettings
+from galileu_pipeline.evaluation.statistics import proportion
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
@@ -79,12 +81,15 @@ def make_evaluation(
     force: bool = False,
 ) -> Made:
     """Compare the models in a process of its own, or reuse what the same comparison gave before."""
+    raters = raters_of(store, contest.dataset)
     config = {
         "champion": contest.champion.id,
         "settings": settings.model_dump(mode="json"),
         "system_prompts": {model.id: files_of(store, model).system_prompt for model in contest.everybody},
         "canaries": json_digest([canary.model_dump() for canary in canaries()]),
+        "question_groups": json_digest([group.model_dump() for group in question_groups()]),
         "general_text": json_digest(general_text()),
+        "raters": raters.model_dump() if raters else None,
     }
 
     def write(folder: Path) -> Outcome:
@@ -95,6 +100,7 @@ def make_evaluation(
             models=[files_of(store, model) for model in contest.everybody],
             judge=files_of(store, contest.judge),
             teacher=files_of(store, contest.teacher),
+            raters=raters,
             dataset=contest.dataset.path,
             resources=resources,
         )
@@ -103,6 +109,16 @@ def make_evaluation(
 
     inputs = [*contest.everybody, contest.judge, contest.teacher, contest.dataset]
     return store.make(Plan("model_evaluation", inputs, config), write, run=run, force=force)
+
+
+def raters_of(store: ArtifactStore, dataset: Artifact) -> Proportion | None:
+    """How often one person orders two answers as the others do, in the feedback behind a reward dataset.
+
+    None where no two people looked at the same answers, or the pairs are gone, or older than this figure.
+    """
+    pairs = next((found for ref in dataset.manifest.inputs if (found := store.find(ref.id))), None)
+    counted = pairs.manifest.metrics.get("raters") if pairs else None
+    return proportion(counted["agreeing"], counted["compared"]) if counted and counted["compared"] else None
 
 
 def settle(

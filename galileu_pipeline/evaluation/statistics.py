@@ -31,6 +31,11 @@ def lower_bound(found: WinRate, confidence: float) -> float:
     return _clopper_pearson(found.wins + found.ties / 2, found.n, confidence)[0]
 
 
+def upper_bound(found: WinRate, confidence: float) -> float:
+    """The upper end likewise."""
+    return _clopper_pearson(found.wins + found.ties / 2, found.n, confidence)[1]
+
+
 def _clopper_pearson(points: float, n: float, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     low = float(stats.beta.ppf(tail, points, n - points + 1)) if points > 0 else 0.0

@@ -48,6 +48,7 @@ _PT: Texts = {
     "criterion_empty": "respostas vazias",
     "criterion_unfinished": "respostas cortadas a mais do que o modelo em serviço",
     "criterion_lost_canaries": "perguntas de controle perdidas",
+    "criterion_worse_groups": "grupos de perguntas em que perde com certeza",
     "criterion_rolled_back": "retirado de serviço por uma pessoa",
     "because_win_rate": (
         "tem {wins} vitórias, {ties} empates e {losses} derrotas em {n} perguntas, e o limite inferior do intervalo, "
@@ -65,9 +66,11 @@ _PT: Texts = {
         "deixa cortadas mais respostas do que o modelo em serviço, {value} em pontos percentuais (limite {limit})"
     ),
     "because_lost_canaries": "falha em {value} perguntas de controle que o modelo em serviço acerta (limite {limit})",
+    "because_worse_groups": "perde com certeza em {value} grupos de perguntas (limite {limit})",
     "because_rolled_back": "uma pessoa o retirou de serviço, e só uma pessoa pode devolvê-lo (galileu promote)",
     # measures
     "win_rate": "vitórias contra o modelo em serviço",
+    "in_group": "… em perguntas do grupo {group}",
     "reward": "recompensa média",
     "teacher_reward": "recompensa média do modelo com que o PPO aprende",
     "preference_accuracy": "acerto das preferências",
@@ -81,6 +84,11 @@ _PT: Texts = {
     "perplexity": "perplexidade em texto geral",
     "perplexity_ratio": "perplexidade relativa à do modelo base",
     "canaries": "perguntas de controle certas",
+    "judges": "Até onde confiar nos juízes",
+    "judge_accuracy": "preferem, nos pares reservados, a resposta que as pessoas preferiram",
+    "judge_band": "… onde as notas das pessoas (0 a 1) diferem em mais de {above}, até {up_to}",
+    "rank_correlation": "ordenam as respostas a uma pergunta como as notas (tau de Kendall)",
+    "raters": "uma pessoa ordena duas respostas como as outras: o que se pode esperar de um juiz",
     "in_service": "em serviço",
     "compared_with": "referência",
 }
@@ -128,6 +136,7 @@ _EN: Texts = {
     "criterion_empty": "empty answers",
     "criterion_unfinished": "answers cut off, beyond those of the model in service",
     "criterion_lost_canaries": "canary questions lost",
+    "criterion_worse_groups": "groups of questions in which it certainly loses",
     "criterion_rolled_back": "taken out of service by a person",
     "because_win_rate": (
         "it has {wins} wins, {ties} ties and {losses} losses on {n} questions, and the lower end of the interval, "
@@ -142,8 +151,10 @@ _EN: Texts = {
     "because_empty": "it leaves {value} of its answers empty (limit {limit})",
     "because_unfinished": "it leaves more answers unfinished, by {value} points (limit {limit})",
     "because_lost_canaries": "it fails {value} canary questions that the model in service passes (limit {limit})",
+    "because_worse_groups": "it certainly loses in {value} groups of questions (limit {limit})",
     "because_rolled_back": "a person took it out of service, and only a person can put it back (galileu promote)",
     "win_rate": "wins against the model in service",
+    "in_group": "… on questions of the group {group}",
     "reward": "mean reward",
     "teacher_reward": "mean reward by the model that PPO learns from",
     "preference_accuracy": "preference accuracy",
@@ -157,6 +168,11 @@ _EN: Texts = {
     "perplexity": "perplexity on general text",
     "perplexity_ratio": "perplexity relative to the base model's",
     "canaries": "canary questions passed",
+    "judges": "How far the judges can be trusted",
+    "judge_accuracy": "prefer, on held-out pairs, the answer that people preferred",
+    "judge_band": "… where people's scores (0 to 1) differ by more than {above}, up to {up_to}",
+    "rank_correlation": "order the answers to a question as the scores do (Kendall's tau)",
+    "raters": "a person orders two answers as the others do: what a judge can hope for",
     "in_service": "in service",
     "compared_with": "compared with",
 }

@@ -5,7 +5,7 @@ from typing import Literal
 
 from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
-from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
+from galileu_pipeline.evaluation.results import Evaluation, Judge, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.texts import TEXTS
 from galileu_pipeline.languages import Language, interval, number
@@ -47,10 +47,40 @@ class Wording:
 
     def figures(self) -> Rows:
         """A row a measure, a cell a model."""
-        return [
-            (self.texts[name], *(self._estimate(getattr(model, name), digits) for model in self.evaluation.models))
+        models = self.evaluation.models
+        rows = [
+            (self.texts[name], *(self._estimate(getattr(model, name), digits) for model in models))
             for name, digits in MEASURES
         ]
+        names = sorted({name for model in models for name in model.groups or ()})
+        in_groups = [
+            (
+                self.texts["in_group"].format(group=name),
+                *(self._estimate((model.groups or {}).get(name), 3) for model in models),
+            )
+            for name in names
+        ]
+        return [rows[0], *in_groups, *rows[1:]]
+
+    def judges_header(self) -> tuple[str, ...]:
+        """The first line of `judges`."""
+        return (self.texts["judges"], *(judge.id for judge in self._judges))
+
+    def judges(self) -> Rows:
+        """How far the reward models can be trusted: a row a measure, a cell each; beside them, people themselves."""
+        bands = sorted({(band.above, band.up_to) for judge in self._judges for band in judge.by_margin})
+        rows = [(self.texts["judge_accuracy"], *(self._estimate(judge.accuracy, 3) for judge in self._judges))]
+        for above, up_to in bands:
+            found = [
+                next((band.accuracy for band in judge.by_margin if band.above == above), None) for judge in self._judges
+            ]
+            name = self.texts["judge_band"].format(above=self.number(above), up_to=self.number(up_to))
+            rows.append((name, *(self._estimate(accuracy, 3) for accuracy in found)))
+        rows.append(
+            (self.texts["rank_correlation"], *(self._estimate(judge.rank_correlation, 3) for judge in self._judges))
+        )
+        people = self._estimate(self.evaluation.raters, 3)
+        return [*rows, (self.texts["raters"], *(people for _ in self._judges))]
 
     def outcome(self, decision: Decision) -> str:
         """What was decided, in a sentence."""
@@ -90,6 +120,10 @@ class Wording:
     def number(self, value: float, digits: int = 2) -> str:
         return number(value, self.language, digits)
 
+    @property
+    def _judges(self) -> list[Judge]:
+        return [judge for judge in (self.evaluation.judge, self.evaluation.teacher) if judge is not None]
+
     def _reason(self, verdict: Verdict) -> str:
         if verdict.passed:
             return self.texts["passes"].format(id=verdict.id)
@@ -120,7 +154,7 @@ class Wording:
         }
 
     def _value(self, finding: Finding, value: float) -> str:
-        if finding.criterion in ("lost_canaries", "rolled_back"):
+        if finding.criterion in ("lost_canaries", "worse_groups", "rolled_back"):
             return number(value, self.language)
         if finding.criterion in (*_BOUNDS, *_SHARES):
             return self._percent(value, 1)

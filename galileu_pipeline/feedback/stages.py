@@ -208,8 +208,9 @@ def _pair(
     def write(folder: Path) -> Outcome:
         snapshots.write_pairing(connection, folder)
         counts = pairing.count_pairs(connection)
-        agreement = pairing.count_agreement(connection)
-        return Outcome(metrics={**counts, "agreement": agreement, "set_aside": pairing.count_set_aside(connection)})
+        agreement, raters = pairing.count_agreement(connection), pairing.count_raters(connection)
+        set_aside = pairing.count_set_aside(connection)
+        return Outcome(metrics={**counts, "agreement": agreement, "raters": raters, "set_aside": set_aside})
 
     plan = Plan("preference_pairs", [raw_feedback], settings.model_dump(mode="json"))
     return store.make(plan, write, run=run, force=force)

@@ -179,7 +179,7 @@ class ArtifactStore:
         Args:
             timeout: seconds after which taking it raises `filelock.Timeout`; without it, one waits.
         """
-        home = self.data.artifacts(_asset_of(artifact_id))
+        home = self.data.artifacts(asset_of(artifact_id))
         home.mkdir(parents=True, exist_ok=True)
         return FileLock(home / f".{artifact_id}.lock", timeout=timeout)
 
@@ -214,7 +214,7 @@ class ArtifactStore:
         """
         if not re.fullmatch(ID_PATTERN, artifact_id):
             raise InputError(f"{artifact_id!r} is not an artifact id, such as dpo_model-0123456789ab.")
-        path = self.data.artifacts(_asset_of(artifact_id)) / artifact_id
+        path = self.data.artifacts(asset_of(artifact_id)) / artifact_id
         return read_artifact(path) if (path / MANIFEST_NAME).is_file() else None
 
     def load(self, artifact_id: str) -> Artifact:
@@ -283,7 +283,7 @@ class ArtifactStore:
         return sorted(found, key=lambda artifact: (artifact.manifest.created_at, artifact.id))
 
     def _intention(self, artifact_id: str) -> Path:
-        return self.data.artifacts(_asset_of(artifact_id)) / f".{artifact_id}.inputs"
+        return self.data.artifacts(asset_of(artifact_id)) / f".{artifact_id}.inputs"
 
     def _intended_inputs(self, artifact_id: str) -> list[str]:
         path = self._intention(artifact_id)
@@ -378,7 +378,8 @@ def _is_whole(folder: Path) -> bool:
     return {name: digest for name, digest in folder_digests(folder).items() if name != MANIFEST_NAME} == manifest.files
 
 
-def _asset_of(artifact_id: str) -> str:
+def asset_of(artifact_id: str) -> str:
+    """The asset that an artifact of this id is of."""
     return artifact_id.rsplit("-", 1)[0]
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.data_folder import ARTIFACT_KINDS, DataFolder
 from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
-from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, read_artifact
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, asset_of, read_artifact
 from galileu_pipeline.lineage.champion import Champion, ChampionFile, in_service
 from galileu_pipeline.lineage.manifest import MANIFEST_NAME
 from galileu_pipeline.lineage.sources import DATASETS, Held, Sources, rows_kept_out
@@ -237,7 +237,7 @@ def _located_at(store: ArtifactStore, path: Path) -> tuple[ArtifactStore, Artifa
 def _absent(artifact_id: str, state: State, asset: str | None = None, digest: str | None = None) -> Node:
     return Node(
         id=artifact_id,
-        asset=asset or artifact_id.rsplit("-", 1)[0],
+        asset=asset or asset_of(artifact_id),
         digest=digest,
         state=state,
         made_at=None,

@@ -7,7 +7,6 @@ from itertools import count
 from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -22,11 +21,11 @@ from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactErr
 from galileu_pipeline.feedback.analytics.analysis import analyse
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
+from galileu_pipeline.lineage.artifacts import ArtifactStore, Outcome, Plan
+from galileu_pipeline_tests.chat.conftest import HERE, make_model
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
-HERE: Any = SimpleNamespace(headers={}, client=None)  # a request as Gradio hands it on
 ANA = Person("browser:ana", "session:1")
 ANSWER = RatedAnswer("Quem é você?", "Sou Galileu.", "base_model-0123456789ab")
 
@@ -39,12 +38,6 @@ def box(tmp_path: Path) -> VoteBox:
 @pytest.fixture
 def store(tmp_path: Path) -> ArtifactStore:
     return ArtifactStore(DataFolder(tmp_path), "tiny")
-
-
-def model(store: ArtifactStore, asset: str) -> Artifact:
-    made = store.make(Plan(asset, [], {"profile": "tiny"}), lambda folder: Outcome())
-    store.set_current(made.artifact)
-    return made.artifact
 
 
 def test_both_languages_say_the_same_things() -> None:
@@ -136,7 +129,7 @@ def test_a_port_in_use_is_told() -> None:
 def test_the_base_serves_until_there_is_a_champion(store: ArtifactStore) -> None:
     with pytest.raises(MissingArtifactError, match="base_model"):
         served_model(store)
-    base, dpo = model(store, "base_model"), model(store, "dpo_model")
+    base, dpo = make_model(store, "base_model"), make_model(store, "dpo_model")
     assert served_model(store).id == base.id
     store.data.champion.write_text(f'{{"id": "{dpo.id}"}}')
     assert served_model(store).id == dpo.id
@@ -149,7 +142,7 @@ def test_the_base_serves_until_there_is_a_champion(store: ArtifactStore) -> None
 def test_a_stopped_answer_ends_where_it_is_and_can_be_rated(
     store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base, closed = model(store, "base_model"), []
+    base, closed = make_model(store, "base_model"), []
 
     def endless(*_: object) -> Iterator[str]:
         try:
@@ -161,7 +154,7 @@ def test_a_stopped_answer_ends_where_it_is_and_can_be_rated(
     chat = Chat(store, box.collector, ChatSettings())
     monkeypatch.setattr(chat.talker, "stream", endless)
     answers: Answers = {}
-    replies = chat.reply([{"role": "user", "content": "q"}], answers, "session", HERE)
+    replies = chat.reply([{"role": "user", "content": "q"}], answers, "ana", "session", HERE)
     for _ in range(3):
         next(replies)
         assert not answers
@@ -176,11 +169,11 @@ def test_a_stopped_answer_ends_where_it_is_and_can_be_rated(
 def test_an_answer_can_be_rated_as_soon_as_it_is_seen_whole(
     store: ArtifactStore, box: VoteBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model(store, "base_model")
+    make_model(store, "base_model")
     chat, answers = Chat(store, box.collector, ChatSettings()), {}  # type: ignore[var-annotated]
     monkeypatch.setattr(chat.talker, "stream", lambda *_: (words for words in ("Sou", "Sou Galileu.")))
     seen = []
-    for conversation, _ in chat.reply([{"role": "user", "content": "q"}], answers, "session", HERE):
+    for conversation, _ in chat.reply([{"role": "user", "content": "q"}], answers, "ana", "session", HERE):
         seen.append((conversation[-1]["content"], 1 in answers))
     assert seen == [("Sou", False), ("Sou Galileu.", False), ("Sou Galileu.", True)]
 
@@ -214,10 +207,10 @@ def test_a_vote_on_a_growing_answer_is_one_on_the_whole(
     told: list[str] = []
     monkeypatch.setattr("galileu_pipeline.chat.handlers.gr.Info", lambda text, **_: told.append(text))
     monkeypatch.setattr("galileu_pipeline.chat.handlers.gr.Warning", lambda text, **_: told.append(text))
-    model(store, "base_model")
+    make_model(store, "base_model")
     chat, answers = Chat(store, box.collector, ChatSettings()), {}  # type: ignore[var-annotated]
     monkeypatch.setattr(chat.talker, "stream", lambda *_: (grown for grown in (words[:3], words)))
-    replies = chat.reply([{"role": "user", "content": "q"}], answers, "1", HERE)
+    replies = chat.reply([{"role": "user", "content": "q"}], answers, "ana", "1", HERE)
     next(replies)
     with ThreadPoolExecutor() as people:
         vote = people.submit(chat.thumb, answers, "ana", "1", SimpleNamespace(index=1, liked=True), HERE)
@@ -232,17 +225,17 @@ def test_a_vote_on_a_growing_answer_is_one_on_the_whole(
 
 
 def test_a_reward_model_does_not_talk(store: ArtifactStore) -> None:
-    reward = model(store, "reward_model")
+    reward = make_model(store, "reward_model")
     with pytest.raises(InputError, match="does not generate text"):
         served_model(store, reward.id)
 
 
 def test_the_rival_is_the_newest_other_candidate(store: ArtifactStore) -> None:
-    base = model(store, "base_model")
+    base = make_model(store, "base_model")
     assert rival_model(store, base).id == base.id
-    sft = model(store, "sft_model")
+    sft = make_model(store, "sft_model")
     assert rival_model(store, base).id == sft.id
-    dpo = model(store, "dpo_model")
+    dpo = make_model(store, "dpo_model")
     assert rival_model(store, base).id == dpo.id
     assert rival_model(store, dpo).id == sft.id
     assert rival_model(store, dpo, "base_model").id == base.id

@@ -41,9 +41,10 @@ def test_force_trains_again_and_gives_the_same_adapter(demonstrated: Sandbox, tm
     assert after.files["adapter_model.safetensors"] == before.files["adapter_model.safetensors"]
 
 
-def test_a_model_is_made_again_from_its_manifest(demonstrated: Sandbox) -> None:
-    done = demonstrated.galileu("reproduce", "dpo_model", "--json")
+@pytest.mark.parametrize("asset", ["dpo_model", "ppo_model"])
+def test_a_model_is_made_again_from_its_manifest(demonstrated: Sandbox, asset: str) -> None:
+    done = demonstrated.galileu("reproduce", asset, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["same"], found["same_code"]) == (True, True)
-    assert found["digest"] == current(demonstrated)["dpo_model"].manifest.digest
+    assert found["digest"] == current(demonstrated)[asset].manifest.digest

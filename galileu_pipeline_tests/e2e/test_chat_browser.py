@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from scipy import stats
 
+from galileu_pipeline.feedback.collection.collector import FeedbackCollector
+from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline_tests.e2e.browser import (
     PHONE,
     RunningChat,
@@ -13,7 +16,7 @@ from galileu_pipeline_tests.e2e.browser import (
     needs_browser,
     stored,
 )
-from galileu_pipeline_tests.e2e.sandbox import Sandbox, copy_of
+from galileu_pipeline_tests.e2e.sandbox import Sandbox, artifacts_of, copy_of
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.e2e, needs_browser]
@@ -178,3 +181,82 @@ def test_it_follows_the_champion_and_back_without_a_restart(page: Any, chat: Run
     back = chat.box.galileu("rollback", "--reason", "um teste", "--json")
     assert json.loads(back.stdout)["id"] is None
     assert said_by("base_model") == before
+
+
+@pytest.fixture(scope="module")
+def trial(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningChat]:
+    """The base model serves; the PPO model, which people preferred side by side, answers half of them."""
+    box = copy_of(demonstrated, tmp_path_factory.mktemp("trial"))
+    (box.data / "champion.json").unlink(missing_ok=True)
+    collector = people_of(box)
+    base, ppo = (artifacts_of(box).current(asset).id for asset in ("base_model", "ppo_model"))
+    for number in range(24):
+        collector.add_comparison(
+            f"Pergunta {number}?",
+            f"Sim, {number}.",
+            f"Não, {number}.",
+            "both_bad" if number == 3 else "left" if number % 6 == 0 else "right",
+            model_left=base,
+            model_right=ppo,
+            user_id=f"pessoa {number}",
+        )
+    refreshed = box.shell("dagster asset materialize --select raw_feedback,feedback_analytics")
+    assert refreshed.returncode == 0, refreshed.stderr
+    running = RunningChat(box, "--max-new-tokens", "4", "--canary", "50")
+    yield running
+    running.stop()
+
+
+def people_of(box: Sandbox) -> FeedbackCollector:
+    """What stores their votes."""
+    return FeedbackCollector(
+        box.data / "feedback" / "feedback.db", Pseudonyms(box.environment["GALILEU_PSEUDONYM_KEY"])
+    )
+
+
+def test_the_statistics_show_the_models_by_strength(page: Any, trial: RunningChat) -> None:
+    page.goto(trial.url)
+    page.get_by_role("tab", name="Estatísticas").click()
+    rows = page.locator("#leaderboard tbody tr")
+    playwright.expect(rows.nth(1)).to_contain_text("base_model-")
+    playwright.expect(rows.first).to_contain_text("ppo_model-")
+    playwright.expect(page.locator("#summary")).to_contain_text("Em teste: ppo_model-")
+
+
+def test_a_candidate_answers_its_share_of_the_people_until_they_dislike_it(browser: Any, trial: RunningChat) -> None:
+    people = 12
+    named: list[str] = []
+    for _ in range(people):
+        context = browser.new_context(locale="pt-BR")
+        page = context.new_page()
+        page.goto(trial.url)
+        playwright.expect(page.locator("#served")).to_contain_text("Dois modelos")
+        for question in ("Quem é você?", "O que é a Lua?"):
+            ask(page, question)
+            assert "_model-" not in page.locator("#served").inner_text()
+            page.locator("#chat [aria-label='Gostei']").last.click()
+            stored(page)
+            playwright.expect(page.locator("#served")).to_contain_text("_model-")
+            named.append(page.locator("#served").inner_text().split("·")[-1].strip())
+        assert named[-1] == named[-2]  # the person stays with one model
+        context.close()
+    votes = trial.rows(
+        "SELECT metadata FROM feedback WHERE json_extract(metadata, '$.app') = 'galileu chat' ORDER BY id"
+    )
+    assert [json.loads(vote["metadata"])["model"] for vote in votes] == named
+    base, ppo = (artifacts_of(trial.box).current(asset).id for asset in ("base_model", "ppo_model"))
+    assert set(named) <= {base, ppo}
+    low, high = stats.binom.interval(0.9999, people, 0.5)
+    assert low <= named.count(ppo) / 2 <= high
+
+    for number in range(60):
+        people_of(trial.box).add_feedback(
+            f"Outra pergunta {number}?", "Hm.", thumbs_up=False, user_id=f"outra {number}", metadata={"model": ppo}
+        )
+    for _ in range(4):
+        context = browser.new_context(locale="pt-BR")
+        page = context.new_page()
+        page.goto(trial.url)
+        ask(page, "Quem é você?")
+        playwright.expect(page.locator("#served")).to_contain_text(base)
+        context.close()

@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from galileu_pipeline.evaluation.measures import Canary, canaries, general_text, repetition
+from galileu_pipeline.evaluation.measures import (
+    OTHER_QUESTIONS,
+    Canary,
+    canaries,
+    general_text,
+    group_of,
+    question_groups,
+    repetition,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +47,28 @@ def test_the_canaries_are_well_made() -> None:
         for pattern in (*canary.any_of, *canary.none_of):
             re.compile(pattern)
     assert not next(canary for canary in found if canary.id == "no_loop").passes("muito muito muito muito muito bom")
+
+
+@pytest.mark.parametrize(
+    ("question", "group"),
+    [
+        ("Por que a Igreja o julgou?", "church"),
+        ("O que é a LUA?", "sky"),
+        ("Como um pêndulo se move?", "mechanics"),
+        ("Onde você nasceu?", "life"),
+        ("A Igreja viu a Lua?", "church"),  # the first of them
+        ("Qual é a capital da França?", OTHER_QUESTIONS),
+    ],
+)
+def test_what_a_question_is_about(question: str, group: str) -> None:
+    assert group_of(question, question_groups()) == group
+
+
+def test_the_groups_are_well_made() -> None:
+    groups = question_groups()
+    assert len({group.id for group in groups} | {OTHER_QUESTIONS}) == len(groups) + 1
+    for group in groups:
+        assert not any(re.search(pattern, "") for pattern in group.any_of)
 
 
 def test_there_is_text_to_read() -> None:

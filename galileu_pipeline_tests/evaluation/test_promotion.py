@@ -7,7 +7,7 @@ import pytest
 
 from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.people import PeoplesVerdict
-from galileu_pipeline.evaluation.promotion import Decision, decide
+from galileu_pipeline.evaluation.promotion import Decision, decide, worse_groups
 from galileu_pipeline.evaluation.results import Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.statistics import mean, proportion, win_rate
@@ -103,6 +103,7 @@ def test_the_champion_and_the_base_are_no_candidates() -> None:
         ("empty", {"empty": proportion(11, 200)}),
         ("unfinished", {"unfinished": proportion(30, 200)}),
         ("lost_canaries", {"canaries_lost": ["two_plus_two", "no_weapons"]}),
+        ("worse_groups", {"groups": {"church": win_rate(1, 0, 20), "sky": win_rate(180, 0, 180)}}),
     ],
 )
 def test_a_winner_that_is_worse_in_something_else_is_not_promoted(criterion: str, changes: dict[str, Any]) -> None:
@@ -115,6 +116,28 @@ def test_a_winner_that_is_worse_in_something_else_is_not_promoted(criterion: str
         (reason,) = Wording(found, language).reasons(decision)
         assert DPO in reason
         assert "{" not in reason
+
+
+@pytest.mark.parametrize(("wins", "worse"), [(10, False), (6, False), (2, True), (0, True)])
+def test_a_group_of_questions_is_worse_where_that_is_certain(wins: int, worse: bool) -> None:
+    groups = {"church": win_rate(wins, 0, 20), "life": win_rate(0, 0, 2), "sky": win_rate(150, 0, 178)}
+    decision = decided(evaluation(figures(BASE), figures(DPO, wins=150 + wins, groups=groups)))
+    assert decision.outcome == ("kept" if worse else "promoted")
+
+
+def test_of_a_candidate_as_good_as_the_champion_hardly_ever_a_group_seems_worse() -> None:
+    rng = np.random.default_rng(3)
+    sizes = {"church": 20, "life": 40, "other": 80, "sky": 60}
+    found = sum(
+        bool(
+            worse_groups(
+                figures(DPO, wins=100, groups={k: win_rate(int(rng.binomial(n, 0.5)), 0, n) for k, n in sizes.items()}),
+                0.95,
+            )
+        )
+        for _ in range(2_000)
+    )
+    assert found / 2_000 <= 0.05
 
 
 def test_whom_a_person_took_out_only_a_person_puts_back(better: Evaluation) -> None:

@@ -21,6 +21,7 @@ from galileu_pipeline.feedback.pairing.pairs import (
     build_pairs,
     count_agreement,
     count_pairs,
+    count_raters,
     kept_out,
     pair_sources,
     preference_pairs,
@@ -155,6 +156,35 @@ def test_how_far_people_agree(tmp_path: Path, choices: list[Row], agreeing: int,
     with paired.warehouse.open() as connection:
         assert count_agreement(connection) == {"agreeing": agreeing, "compared": compared}
         assert count_pairs(connection)["questions"] == len({row["query_key"] for row in paired.rows})
+
+
+@pytest.mark.parametrize(
+    ("votes", "choices", "agreeing", "compared"),
+    [
+        ([], [choice("a", "b", "1")], 0, 0),  # nobody else
+        ([], [choice("a", "b", "1"), choice("a", "b", "2")], 2, 2),
+        ([], [choice("a", "b", "1"), choice("b", "a", "2")], 0, 2),
+        ([], [choice("a", "b", "1"), choice("a", "b", "2"), choice("b", "a", "3")], 0, 1),  # two see the others divided
+        ([], [choice("a", "b"), choice("a", "b")], 0, 0),  # nobody knows whose
+        ([(who, text, score) for who in "12" for text, score in (("a", 5), ("b", 2))], [], 2, 2),
+        ([("1", "a", 5), ("1", "b", 2), ("2", "a", 1), ("2", "b", 3)], [], 0, 2),
+        ([("1", "a", 5), ("1", "b", 2), ("2", "a", 3), ("2", "b", 3)], [], 0, 0),  # either is undecided
+        ([("1", "a", 5), ("1", "b", 2), ("2", "a", 4)], [], 0, 0),  # who rated just one
+        # Of three, the first two agree with the mean of the others; to the third they are against it.
+        (
+            [("1", "a", 5), ("1", "b", 1), ("2", "a", 5), ("2", "b", 2), ("3", "a", 2), ("3", "b", 3)],
+            [],
+            2,
+            3,
+        ),
+    ],
+)
+def test_how_often_one_person_orders_answers_as_the_others(
+    tmp_path: Path, votes: list[tuple[str, str, int]], choices: list[Row], agreeing: int, compared: int
+) -> None:
+    rated = [vote(text, score, who) for who, text, score in votes]
+    with Paired(tmp_path, rated, choices).warehouse.open() as connection:
+        assert count_raters(connection) == {"agreeing": agreeing, "compared": compared}
 
 
 @pytest.mark.parametrize("neither", ["tie", "both_bad"])

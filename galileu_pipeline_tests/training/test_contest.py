@@ -7,10 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from galileu_pipeline.evaluation.contest import run
+from galileu_pipeline.evaluation.contest import accuracy_by_margin, run
 from galileu_pipeline.evaluation.promotion import decide
 from galileu_pipeline.evaluation.results import RESULT_FILE, Evaluation, read_answers, read_evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSettings, EvaluationSpec, PromotionSettings
+from galileu_pipeline.evaluation.statistics import proportion
 from galileu_pipeline.evaluation.wording import Wording
 from galileu_pipeline.feedback.pairing.datasets import write_examples, write_held_out_answers, write_pairs
 from galileu_pipeline.training.dpo import DpoRecipe
@@ -97,6 +98,7 @@ def contest(folder: Path, base: Path, output: Path, champion: str, *others: str)
         models=models,
         judge=files(folder, base, "judge"),
         teacher=files(folder, base, "teacher"),
+        raters=proportion(9, 10),
         dataset=folder / "pairs",
     )
     return run(spec, say_nothing)
@@ -130,6 +132,33 @@ def test_preferences_show_on_held_out_pairs(compared: tuple[Evaluation, Path]) -
     assert evaluation.judge.rank_correlation.low > 0.8
 
 
+def test_the_judge_is_told_by_how_far_people_saw_a_difference(compared: tuple[Evaluation, Path]) -> None:
+    evaluation, _ = compared
+    (band,) = evaluation.judge.by_margin  # the answers are rated 1 and 0
+    assert (band.above, band.up_to, band.accuracy) == (0.5, 1.0, evaluation.judge.accuracy)
+    rows = {row[0]: row[1:] for row in Wording(evaluation, "en").judges()}
+    assert "0.900 [0.555, 0.997]" in rows["a person orders two answers as the others do: what a judge can hope for"]
+    assert len(Wording(evaluation, "pt").judges_header()) == 3
+
+
+def test_accuracy_by_margin_by_hand() -> None:
+    bands = accuracy_by_margin([1, 0, 1, 1, 1], [0, 1, 0, 0, 0], [0.25, 0.1, 0.75, None, -0.5], list("abcde"))
+    assert [(band.above, band.up_to, band.accuracy.value, band.accuracy.n) for band in bands] == [
+        (0.0, 0.25, 0.5, 2),
+        (0.5, 1.0, 1.0, 1),
+    ]
+
+
+def test_every_question_is_in_a_group(compared: tuple[Evaluation, Path]) -> None:
+    evaluation, _ = compared
+    for model in evaluation.candidates:
+        assert model.groups is not None
+        assert model.win_rate is not None
+        assert sum(found.n for found in model.groups.values()) == evaluation.prompts
+        assert sum(found.wins for found in model.groups.values()) == model.win_rate.wins
+    assert any("group sky" in row[0] for row in Wording(evaluation, "en").figures())
+
+
 def test_what_ppo_learns_from_is_asked_too(compared: tuple[Evaluation, Path]) -> None:
     evaluation, _ = compared
     assert evaluation.teacher is not None
@@ -142,9 +171,9 @@ def test_what_ppo_learns_from_is_asked_too(compared: tuple[Evaluation, Path]) ->
 
 def test_an_evaluation_from_before_it_was_asked_can_be_read(compared: tuple[Evaluation, Path], tmp_path: Path) -> None:
     found = json.loads((compared[1] / RESULT_FILE).read_text())
-    del found["teacher"]
+    del found["teacher"], found["raters"], found["judge"]["by_margin"]
     for model in found["models"]:
-        del model["teacher_reward"]
+        del model["teacher_reward"], model["groups"]
     (tmp_path / RESULT_FILE).write_text(json.dumps(found))
     rows = {row[0]: row[1:] for row in Wording(read_evaluation(tmp_path), "en").figures()}
     assert set(rows["mean reward by the model that PPO learns from"]) == {"–"}

@@ -201,6 +201,16 @@ class FeedbackCollector:
         stats["verdicts"] = {verdict: verdicts.get(verdict, 0) for verdict in VERDICTS}
         return stats
 
+    def thumbs(self, model_id: str, most: int) -> list[bool]:
+        """The standing thumbs, up or down, on answers whose `metadata` name this `model`: the newest, oldest first."""
+        rows = self._rows("collection/select_thumbs", {"model": model_id, "most": most})
+        return [bool(row["thumbs_up"]) for row in rows]
+
+    def last_vote(self) -> int:
+        """A number that is another one as soon as there is a new vote on an answer; 0 before the first."""
+        with self._connect() as connection:
+            return int(connection.execute("SELECT coalesce(max(rowid), 0) FROM feedback").fetchone()[0])
+
     def export_for_training(self, path: Path | str, min_rating: int = 4) -> int:
         """Write well-rated answers as JSON lines {prompt, completion, query, response, rating, ...}; TRL's SFTTrainer
         takes the first two. Texts are as people wrote them: `galileu export` masks personal data, this does not.

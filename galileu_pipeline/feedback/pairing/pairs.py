@@ -147,6 +147,12 @@ def count_agreement(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return {"agreeing": agreeing, "compared": compared}
 
 
+def count_raters(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Twos of answers that a person orders and the others do too: `compared`, and `agreeing` those ordered alike."""
+    agreeing, compared = connection.execute(sql("pairing/count_raters")).fetchall()[0]
+    return {"agreeing": agreeing, "compared": compared}
+
+
 def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows set aside, by person."""
     return dict(connection.execute(sql("pairing/count_set_aside")).fetchall())
