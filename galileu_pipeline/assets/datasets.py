@@ -46,8 +46,8 @@ def chosen_differs_from_rejected(preference_pairs: Artifact) -> dg.AssetCheckRes
 
 @dg.asset_check(asset=preference_pairs, blocking=True)
 def no_query_in_both_splits(preference_pairs: Artifact) -> dg.AssetCheckResult:
-    """No question is trained on and tested on."""
-    offenders = integrity.queries_in_both_splits(read_pairs(preference_pairs.path))
+    """No question is trained on and held out, nor held out for two purposes."""
+    offenders = integrity.queries_in_two_splits(read_pairs(preference_pairs.path))
     return dg.AssetCheckResult(passed=not offenders, metadata={"queries": len(offenders), "first": offenders[:10]})
 
 

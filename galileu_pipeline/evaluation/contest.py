@@ -17,7 +17,14 @@ from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import StageError
 from galileu_pipeline.evaluation.estimates import Mean, PreferenceAccuracy, Proportion, WinRate
-from galileu_pipeline.evaluation.measures import canaries, general_text, group_of, question_groups, repetition
+from galileu_pipeline.evaluation.measures import (
+    canaries,
+    changes_language,
+    general_text,
+    group_of,
+    question_groups,
+    repetition,
+)
 from galileu_pipeline.evaluation.results import (
     ANSWERS_FILE,
     RESULT_FILE,
@@ -96,8 +103,7 @@ def run(spec: EvaluationSpec, report: Report) -> Evaluation:
     judge, rewards = judged(spec, spec.judge, tokenizer, performances, prompts, pairs, rated)
     report(f"evaluation: {spec.teacher.id} judges")
     teacher, teacher_rewards = judged(spec, spec.teacher, tokenizer, performances, prompts, pairs, rated)
-    subjects = question_groups()
-    groups = [group_of(prompt[-1]["content"], subjects) for prompt in prompts]
+    questions = [prompt[-1]["content"] for prompt in prompts]
     evaluation = Evaluation(
         champion=spec.champion,
         prompts=len(prompts),
@@ -105,7 +111,7 @@ def run(spec: EvaluationSpec, report: Report) -> Evaluation:
         judge=judge,
         teacher=teacher,
         raters=spec.raters,
-        models=figures(spec.champion, performances, rewards, teacher_rewards, groups),
+        models=figures(spec.champion, performances, rewards, teacher_rewards, questions),
     )
     (spec.output / RESULT_FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _write_answers(spec, performances, prompts, rewards)
@@ -264,13 +270,13 @@ def figures(
     performances: Sequence[Performance],
     rewards: Sequence[Sequence[float]],
     teacher_rewards: Sequence[Sequence[float]],
-    groups: Sequence[str],
+    questions: Sequence[str],
 ) -> list[ModelFigures]:
-    """Every model's figures, in the order of `performances`; `groups` are those of the questions."""
+    """Every model's figures, in the order of `performances`."""
     place = next(number for number, performance in enumerate(performances) if performance.model.id == champion)
     reigning, reigning_rewards = performances[place], rewards[place]
     return [
-        _figures(performance, own, by_teacher, None if number == place else reigning, reigning_rewards, groups)
+        _figures(performance, own, by_teacher, None if number == place else reigning, reigning_rewards, questions)
         for number, (performance, own, by_teacher) in enumerate(
             zip(performances, rewards, teacher_rewards, strict=True)
         )
@@ -283,7 +289,7 @@ def _figures(
     teacher_rewards: Sequence[float],
     champion: Performance | None,
     champion_rewards: Sequence[float],
-    groups: Sequence[str],
+    questions: Sequence[str],
 ) -> ModelFigures:
     lengths = _lengths(own)
     passed = own.canaries_passed
@@ -296,12 +302,15 @@ def _figures(
         reward=mean(rewards),
         teacher_reward=mean(teacher_rewards),
         win_rate=compare(own.answers, rewards, champion.answers, champion_rewards) if champion else None,
-        groups=_by_group(own, rewards, champion, champion_rewards, groups) if champion else None,
+        groups=_by_group(own, rewards, champion, champion_rewards, questions) if champion else None,
         length=mean(lengths),
         length_ratio=ratio_of_means(lengths, _lengths(champion)) if champion else None,
         repetition=mean([repetition(answer.text) for answer in own.answers]),
         empty=_share(own.answers, lambda answer: not answer.text),
         unfinished=_share(own.answers, lambda answer: not answer.ended),
+        other_language=proportion(
+            sum(map(changes_language, questions, (answer.text for answer in own.answers))), len(questions)
+        ),
         kl=mean(own.kl),
         perplexity=bootstrap(_perplexity, own.nll),
         perplexity_ratio=bootstrap(_perplexity, np.subtract(own.nll, own.base_nll).tolist()),
@@ -333,9 +342,10 @@ def _by_group(
     rewards: Sequence[float],
     champion: Performance,
     champion_rewards: Sequence[float],
-    groups: Sequence[str],
+    questions: Sequence[str],
 ) -> dict[str, WinRate]:
-    found = {}
+    subjects, found = question_groups(), {}
+    groups = [group_of(question, subjects) for question in questions]
     for name in sorted(set(groups)):
         of_group = [place for place, group in enumerate(groups) if group == name]
         mine, theirs = ([performance.answers[place] for place in of_group] for performance in (own, champion))

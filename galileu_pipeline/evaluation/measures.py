@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -9,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 _SEQUENCE_WORDS = 3
+_LANGUAGES = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "zh")
+_CERTAIN, _RULED_OUT = 0.8, 0.05  # probabilities of a language
 
 
 class Canary(BaseModel):
@@ -65,6 +68,26 @@ def repetition(answer: str) -> float:
     words = re.findall(r"\w+", answer.casefold())
     sequences = [tuple(words[start : start + _SEQUENCE_WORDS]) for start in range(len(words) - _SEQUENCE_WORDS + 1)]
     return 1 - len(set(sequences)) / len(sequences) if sequences else 0.0
+
+
+def changes_language(question: str, answer: str) -> bool:
+    """Whether the answer is certainly in another language than the question.
+
+    Not so where that of the question is uncertain, as of one of few words, or where the answer could be in the same.
+    """
+    identifier = _language_identifier()
+    language, probability = identifier.classify(question)
+    return probability >= _CERTAIN and dict(identifier.rank(answer))[language] < _RULED_OUT
+
+
+@cache
+def _language_identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    # Short texts of these are else taken for a neighbour that few people write, such as Galician for Portuguese.
+    identifier.set_languages(_LANGUAGES)
+    return identifier
 
 
 def _matches(patterns: Iterable[str], answer: str) -> bool:

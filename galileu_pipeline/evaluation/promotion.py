@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from galileu_pipeline.evaluation.estimates import WinRate
+from galileu_pipeline.evaluation.estimates import Proportion, WinRate
 from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.results import Evaluation, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
@@ -19,6 +19,7 @@ Criterion = Literal[
     "repetition",
     "empty",
     "unfinished",
+    "other_language",
     "lost_canaries",
     "worse_groups",
     "rolled_back",
@@ -139,6 +140,7 @@ def verdict(
         ("repetition", candidate.repetition.value - champion.repetition.value, rule.max_repetition),
         ("empty", candidate.empty.value, rule.max_empty),
         ("unfinished", candidate.unfinished.value - champion.unfinished.value, rule.max_unfinished),
+        ("other_language", _value(candidate.other_language) - _value(champion.other_language), rule.max_other_language),
         ("lost_canaries", len(lost), rule.max_lost_canaries),
         ("worse_groups", len(worse_groups(candidate, confidence)), rule.max_worse_groups),
         ("rolled_back", int(rolled_back), 0),
@@ -163,6 +165,11 @@ def worse_groups(candidate: ModelFigures, confidence: float) -> list[str]:
     groups = candidate.groups or {}
     each = 1 - (1 - confidence) / max(1, len(groups))
     return [name for name, found in groups.items() if upper_bound(found, each) < 0.5]
+
+
+def _value(share: Proportion | None) -> float:
+    """0 where an evaluation of before did not look."""
+    return share.value if share else 0.0
 
 
 def _merit(candidate: ModelFigures) -> tuple[float, float]:

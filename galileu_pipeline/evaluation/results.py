@@ -30,6 +30,9 @@ class ModelFigures(_Record):
     repetition: Mean = Field(description="share of an answer's word sequences that stood in it before")
     empty: Proportion
     unfinished: Proportion = Field(description="answers that did not end within the limit")
+    other_language: Proportion | None = Field(
+        None, description="answers that are certainly in another language than their question"
+    )
     kl: Mean = Field(description="KL(model || its base) a token of general text, nats")
     perplexity: Estimate = Field(description="on general text")
     perplexity_ratio: Estimate = Field(description="over its base's")

@@ -51,6 +51,9 @@ class PromotionSettings(Settings):
     max_repetition: float = Field(0.2, ge=0, le=1, description="share of repeated word sequences beyond the champion's")
     max_empty: float = Field(0.05, ge=0, le=1, description="share of empty answers")
     max_unfinished: float = Field(0.1, ge=0, le=1, description="share of answers cut off, beyond the champion's")
+    max_other_language: float = Field(
+        0.05, ge=0, le=1, description="share of answers in another language than the question's, beyond the champion's"
+    )
     max_lost_canaries: int = Field(1, ge=0, description="canary questions the champion passes and the candidate fails")
     max_worse_groups: int = Field(0, ge=0, description="groups of questions in which it certainly loses")
 

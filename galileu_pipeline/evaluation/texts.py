@@ -47,6 +47,7 @@ _PT: Texts = {
     "criterion_repetition": "repetição a mais do que o modelo em serviço",
     "criterion_empty": "respostas vazias",
     "criterion_unfinished": "respostas cortadas a mais do que o modelo em serviço",
+    "criterion_other_language": "respostas em outra língua que a da pergunta, a mais do que o modelo em serviço",
     "criterion_lost_canaries": "perguntas de controle perdidas",
     "criterion_worse_groups": "grupos de perguntas em que perde com certeza",
     "criterion_rolled_back": "retirado de serviço por uma pessoa",
@@ -65,6 +66,9 @@ _PT: Texts = {
     "because_unfinished": (
         "deixa cortadas mais respostas do que o modelo em serviço, {value} em pontos percentuais (limite {limit})"
     ),
+    "because_other_language": (
+        "responde mais em outra língua do que o modelo em serviço, {value} em pontos percentuais (limite {limit})"
+    ),
     "because_lost_canaries": "falha em {value} perguntas de controle que o modelo em serviço acerta (limite {limit})",
     "because_worse_groups": "perde com certeza em {value} grupos de perguntas (limite {limit})",
     "because_rolled_back": "uma pessoa o retirou de serviço, e só uma pessoa pode devolvê-lo (galileu promote)",
@@ -80,6 +84,7 @@ _PT: Texts = {
     "repetition": "repetição",
     "empty": "respostas vazias",
     "unfinished": "respostas cortadas",
+    "other_language": "respostas em outra língua que a da pergunta",
     "kl": "KL ao modelo base em texto geral (nats por token)",
     "perplexity": "perplexidade em texto geral",
     "perplexity_ratio": "perplexidade relativa à do modelo base",
@@ -135,6 +140,7 @@ _EN: Texts = {
     "criterion_repetition": "repetition beyond that of the model in service",
     "criterion_empty": "empty answers",
     "criterion_unfinished": "answers cut off, beyond those of the model in service",
+    "criterion_other_language": "answers in another language than the question's, beyond those of the model in service",
     "criterion_lost_canaries": "canary questions lost",
     "criterion_worse_groups": "groups of questions in which it certainly loses",
     "criterion_rolled_back": "taken out of service by a person",
@@ -150,6 +156,9 @@ _EN: Texts = {
     "because_repetition": "it repeats itself more than the model in service, by {value} points (limit {limit})",
     "because_empty": "it leaves {value} of its answers empty (limit {limit})",
     "because_unfinished": "it leaves more answers unfinished, by {value} points (limit {limit})",
+    "because_other_language": (
+        "it answers in another language more often than the model in service, by {value} points (limit {limit})"
+    ),
     "because_lost_canaries": "it fails {value} canary questions that the model in service passes (limit {limit})",
     "because_worse_groups": "it certainly loses in {value} groups of questions (limit {limit})",
     "because_rolled_back": "a person took it out of service, and only a person can put it back (galileu promote)",
@@ -164,6 +173,7 @@ _EN: Texts = {
     "repetition": "repetition",
     "empty": "empty answers",
     "unfinished": "answers cut off",
+    "other_language": "answers in another language than the question's",
     "kl": "KL to the base model on general text (nats a token)",
     "perplexity": "perplexity on general text",
     "perplexity_ratio": "perplexity relative to the base model's",

@@ -22,13 +22,14 @@ MEASURES: Sequence[tuple[str, int]] = (
     ("repetition", 3),
     ("empty", 3),
     ("unfinished", 3),
+    ("other_language", 3),
     ("kl", 3),
     ("perplexity", 1),
     ("perplexity_ratio", 2),
     ("canaries", 3),
 )
 _BOUNDS = ("win_rate", "people")
-_SHARES = ("repetition", "empty", "unfinished")
+_SHARES = ("repetition", "empty", "unfinished", "other_language")
 
 Rows = list[tuple[str, ...]]
 

@@ -274,7 +274,7 @@ def make_sft_dataset(
     min_score = pairing_settings.sft_min_score
 
     def write(folder: Path) -> Outcome:
-        sides = pairing.split_of(keys, pairing_settings.test_fraction)
+        sides = pairing.split_of(keys, pairing_settings)
         provenance.write_example_sources(preference_pairs.path, min_score, folder)
         metrics = datasets.write_examples(
             snapshots.answers_by_batch(preference_pairs.path),
@@ -289,6 +289,7 @@ def make_sft_dataset(
         "system_prompt": settings.system_prompt,
         "min_score": min_score,
         "test_fraction": pairing_settings.test_fraction,
+        "validation_fraction": pairing_settings.validation_fraction,
         "curated": json_digest([[item.prompt, item.completion] for item in examples]),
     }
     return store.make(Plan("sft_dataset", [preference_pairs], config), write, run=run, force=force)

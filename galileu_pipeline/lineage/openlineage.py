@@ -37,7 +37,8 @@ from galileu_pipeline.lineage.manifest import ArtifactRef, CodeInfo, Manifest
 
 JOB_NAMESPACE = "galileu"
 _PRODUCER = f"urn:galileu-pipeline:{__version__}"
-_ROWS = (("train", "test"), ("accepted",))  # metrics that are counts of a dataset's rows, first of all its splits
+# Metrics that are counts of a dataset's rows, first of all its splits.
+_ROWS = (("train", "validation", "test"), ("accepted",))
 
 
 @define
@@ -208,7 +209,7 @@ def _version(ref: ArtifactRef) -> dict[str, DatasetFacet]:
 def _statistics(manifest: Manifest) -> dict[str, OutputDatasetFacet]:
     for names in _ROWS:
         counts = [count for name in names if isinstance(count := manifest.metrics.get(name), int)]
-        if len(counts) == len(names):
+        if isinstance(manifest.metrics.get(names[0]), int):
             statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
                 rowCount=sum(counts), fileCount=len(manifest.files)
             )

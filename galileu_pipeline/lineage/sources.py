@@ -16,7 +16,7 @@ from galileu_pipeline.lineage.artifacts import Artifact
 
 DATASETS = ("sft_dataset", "dpo_dataset", "reward_dataset")
 _FILES = dict.fromkeys(DATASETS, "sources.parquet") | {"preference_pairs": "pair_sources.parquet"}
-_SPLITS = ("train.parquet", "test.parquet")
+_SPLITS = ("train.parquet", "validation.parquet", "test.parquet")
 _COLUMNS = {"feedback_id", "person", "role"}
 _READ_ROWS = 10_000
 

@@ -15,7 +15,7 @@ from galileu_pipeline.lineage.graph import Graph
 from galileu_pipeline.lineage.sources import Source, execute, open_files
 
 MEASURE = "Jaccard index of the trigrams of characters in the questions' pairing keys"
-_SPLITS, _SOURCES = ("train.parquet", "test.parquet"), "sources.parquet"
+_SPLITS, _SOURCES = ("train.parquet", "validation.parquet", "test.parquet"), "sources.parquet"
 
 
 class _Record(BaseModel):
@@ -23,10 +23,10 @@ class _Record(BaseModel):
 
 
 class TaughtItem(_Record):
-    """A pair or an example on a question. What is in the split `test` was only measured on."""
+    """A pair or an example on a question. What is not in the split `train` was only measured on."""
 
     dataset: str
-    split: Literal["train", "test"]
+    split: Literal["train", "validation", "test"]
     item_id: str
     answer: str = Field(description="the answer that was imitated, or preferred")
     rejected: str | None = Field(description="the answer it was preferred to; None for an example")
@@ -118,11 +118,11 @@ def _cleaner(graph: Graph, model: Artifact) -> TextCleaner:
 
 
 def _is_readable(dataset: Artifact) -> bool:
-    return all((dataset.path / name).is_file() for name in (*_SPLITS, _SOURCES))
+    return bool(_splits(dataset)) and (dataset.path / _SOURCES).is_file()
 
 
 def _splits(dataset: Artifact) -> list[str]:
-    return [str(dataset.path / name) for name in _SPLITS]
+    return [str(dataset.path / name) for name in _SPLITS if (dataset.path / name).is_file()]
 
 
 def _questions(dataset: Artifact) -> list[str]:

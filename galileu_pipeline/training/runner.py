@@ -96,7 +96,6 @@ class Recipe(ABC, Generic[SettingsT]):
             "max_grad_norm": settings.max_grad_norm,
             "logging_steps": settings.logging_steps,
             "logging_first_step": True,
-            "eval_strategy": "steps",
             "eval_steps": settings.eval_steps,
             "save_strategy": "steps",
             "save_steps": settings.save_steps,
@@ -152,6 +151,7 @@ def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop
         if examples.left_out:
             report(f"{spec.stage}: {name} examples left out: {examples.left_out}")
     test = held_out.rows
+    watched = _watched(recipe, tokenizer)
     shown = test["prompt"][: spec.samples.prompts if recipe.talks else 0]
 
     # Trainer
@@ -161,9 +161,9 @@ def _train(recipe_type: type[Recipe[Any]], spec: StageSpec, report: Report, stop
         model,
         tokenizer,
         {
-            "args": recipe.arguments(),
+            "args": {**recipe.arguments(), "eval_strategy": "steps" if watched else "no"},
             "train_dataset": data.rows,
-            "eval_dataset": test.select(range(min(settings.eval_examples, len(test)))),
+            "eval_dataset": watched,
             "callbacks": [ProgressCallback(report, spec.stage), FiniteLoss(spec.stage), stop],
         },
     )
@@ -261,6 +261,18 @@ class StopWatch:
 def device_names() -> list[str]:
     """The accelerators of this process, or the CPU."""
     return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] or ["cpu"]
+
+
+def _watched(recipe: Recipe[Any], tokenizer: PreTrainedTokenizerBase) -> Dataset | None:
+    """What the training is watched on, which is never what the trained model is judged on; None where there is nothing.
+
+    Datasets of before there was such a split have none.
+    """
+    if not (recipe.spec.dataset / "validation.parquet").is_file():
+        return None
+    rows = read_split(recipe.spec.dataset, "validation")
+    encoded = encode_examples(rows, tokenizer, recipe.encode, recipe.settings.max_length).rows
+    return encoded.select(range(min(recipe.settings.eval_examples, len(encoded)))) or None
 
 
 def read_split(dataset: Path, name: str) -> Dataset:

@@ -112,7 +112,7 @@ class TrainerSettings(Settings):
     logging_steps: int = Field(5, ge=1, description="optimizer steps between two points of the curves")
     eval_steps: int = Field(50, ge=1, description="optimizer steps between two evaluations during training")
     eval_examples: int = Field(
-        64, ge=1, description="held-out examples of an evaluation during training; all at the end"
+        64, ge=1, description="examples of the split `validation` on which the training is watched"
     )
     eval_batch_size: int = Field(8, ge=1, description="examples a device and forward pass in evaluation")
     save_steps: int = Field(50, ge=1, description="optimizer steps between two checkpoints; a killed run goes on there")
@@ -277,7 +277,7 @@ class StageSpec(Settings):
     adapter: Path | None = Field(None, description="folder of the adapter to go on from")
     reward: Path | None = Field(None, description="folder of the reward model's adapter; of use to stage `ppo` alone")
     base_id: str = Field("", description="artifact id of the base, as adapter_config.json names it")
-    dataset: Path = Field(Path(), description="folder with train.parquet and test.parquet; of no use to stage `base`")
+    dataset: Path = Field(Path(), description="folder with the files of the splits; of no use to stage `base`")
     more_questions: Path | None = Field(None, description="a dataset whose training questions stage `ppo` answers too")
     micro_batch: MicroBatch | None = Field(None, description="what an earlier run of the same plan came down to")
 

@@ -36,6 +36,7 @@ def figures(model_id: str, *, wins: int | None = None, ties: int = 0, n: int = 2
         "repetition": mean([0.0, 0.1]),
         "empty": proportion(0, n),
         "unfinished": proportion(2, n),
+        "other_language": proportion(0, n),
         "kl": mean([0.0, 0.1]),
         "perplexity": Estimate(value=20.0, low=18.0, high=22.0, n=16),
         "perplexity_ratio": Estimate(value=1.0, low=0.9, high=1.1, n=16),

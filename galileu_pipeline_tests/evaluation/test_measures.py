@@ -8,6 +8,7 @@ from galileu_pipeline.evaluation.measures import (
     OTHER_QUESTIONS,
     Canary,
     canaries,
+    changes_language,
     general_text,
     group_of,
     question_groups,
@@ -69,6 +70,32 @@ def test_the_groups_are_well_made() -> None:
     assert len({group.id for group in groups} | {OTHER_QUESTIONS}) == len(groups) + 1
     for group in groups:
         assert not any(re.search(pattern, "") for pattern in group.any_of)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "changes"),
+    [
+        ("O que você viu pelo telescópio?", "Vi as luas de Júpiter, e anotei as posições.", False),
+        ("O que você viu pelo telescópio?", "I saw the moons of Jupiter, and wrote them down.", True),
+        (
+            "O que você viu pelo telescópio?",
+            "Con mi telescopio vi que la Luna tiene montañas y valles, y que Júpiter tiene lunas.",
+            True,
+        ),
+        ("O que você viu pelo telescópio?", "我用望远镜看到了木星的卫星。", True),
+        ("What did you see through the telescope?", "Vi as luas de Júpiter, e anotei as posições.", True),
+        ("What did you see through the telescope?", "I saw the moons of Jupiter.", False),
+        ("O que você viu pelo telescópio?", "Sim.", False),  # could be anything
+        ("O que você viu pelo telescópio?", "1564", False),
+        ("O que você viu pelo telescópio?", "Eppur si muove, disse eu, e a Terra continuou a girar.", False),
+        ("O que você viu pelo telescópio?", "", False),
+        ("Júpiter?", "I saw the moons of Jupiter.", False),  # nobody knows what was spoken
+    ],
+)
+def test_an_answer_in_another_language_is_noticed_where_that_is_certain(
+    question: str, answer: str, changes: bool
+) -> None:
+    assert changes_language(question, answer) == changes
 
 
 def test_there_is_text_to_read() -> None:

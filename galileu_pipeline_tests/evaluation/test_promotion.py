@@ -102,6 +102,7 @@ def test_the_champion_and_the_base_are_no_candidates() -> None:
         ("repetition", {"repetition": mean([0.3, 0.3])}),
         ("empty", {"empty": proportion(11, 200)}),
         ("unfinished", {"unfinished": proportion(30, 200)}),
+        ("other_language", {"other_language": proportion(11, 200)}),
         ("lost_canaries", {"canaries_lost": ["two_plus_two", "no_weapons"]}),
         ("worse_groups", {"groups": {"church": win_rate(1, 0, 20), "sky": win_rate(180, 0, 180)}}),
     ],

@@ -317,7 +317,7 @@ def test_sql_agrees_with_the_rules(votes: list[Row], choices: list[Row], strateg
     assert paired.sides == expected_pairs(votes, choices, strategy)
     assert len(paired.sides) == len({row["pair_id"] for row in paired.rows}) == paired.table.num_rows
     assert integrity.equal_sides(paired.table) == []
-    assert integrity.queries_in_both_splits(paired.table) == []
+    assert integrity.queries_in_two_splits(paired.table) == []
     assert set(paired.sources["pair_id"].to_pylist()) == {row["pair_id"] for row in paired.rows}
 
 
@@ -360,9 +360,14 @@ def test_the_order_of_arrival_changes_nothing(votes: list[Row], data: st.DataObj
 @given(key=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
 @settings(max_examples=25, deadline=None)
 def test_the_side_of_a_question_hangs_on_its_key_alone(key: str) -> None:
-    (side,) = split_of([key], test_fraction=0.3)
+    (side,) = split_of([key], PairingSettings(test_fraction=0.3, validation_fraction=0.2))
     share = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) / 2**32
-    assert side == ("test" if share < 0.3 else "train")
+    assert side == ("test" if share < 0.3 else "validation" if share < 0.5 else "train")
+
+
+def test_something_must_be_left_to_learn_from() -> None:
+    with pytest.raises(ValueError, match="together, less than 1"):
+        PairingSettings(test_fraction=0.5, validation_fraction=0.5)
 
 
 @needs_real_ratings
@@ -382,4 +387,4 @@ def test_real_ratings(tmp_path: Path, repair: bool) -> None:
             # Text repair touches six rows and masking 89, but they merge no two questions or answers: the same counts.
             assert pairs.num_rows == expected
             assert integrity.equal_sides(pairs) == []
-            assert integrity.queries_in_both_splits(pairs) == []
+            assert integrity.queries_in_two_splits(pairs) == []

@@ -110,7 +110,7 @@ def test_a_row_is_in_a_datasets_lineage_exactly_if_without_it_the_dataset_is_ano
 @settings(max_examples=15, deadline=None)
 @given(history=HISTORY)
 def test_nobody_weighs_more_than_one_pair_where_there_is_little(history: list[Row]) -> None:
-    pairing = PairingSettings(test_fraction=0)
+    pairing = PairingSettings(test_fraction=0, validation_fraction=0)
     with made_of(with_ids(history), pairing) as made:
         pairs = made.pairs
         people = heaviest_people(pairs.path, pairing)
@@ -141,7 +141,7 @@ def test_one_who_votes_for_ten_weighs_as_much_as_one_may() -> None:
         {**row, "query": f"Mais uma: {number}?", "user_id": "zealot", "feedback_id": f"zeal-{number}"}
         for number, row in enumerate(crowd(1, 60))
     ]
-    pairing = PairingSettings(test_fraction=0, max_person_share=0.02)
+    pairing = PairingSettings(test_fraction=0, validation_fraction=0, max_person_share=0.02)
     with made_of([*crowd(100, 2), *zealot], pairing) as made:
         pairs = made.pairs
         (aside,) = pairs.manifest.metrics["set_aside"].items()
@@ -158,7 +158,7 @@ def test_who_is_set_aside_counts_again_once_there_is_more() -> None:
         data = DataFolder(Path(root))
         data.feedback_db.parent.mkdir(parents=True)
         chatbot, warehouse = ChatbotFile(data.feedback_db), Warehouse(data.warehouse)
-        store, pairing = ArtifactStore(data, "tiny"), PairingSettings(test_fraction=0)
+        store, pairing = ArtifactStore(data, "tiny"), PairingSettings(test_fraction=0, validation_fraction=0)
 
         def pairs_after(rows: list[Row]) -> dict[str, object]:
             chatbot.choices(*rows)
@@ -174,5 +174,5 @@ def test_who_is_set_aside_counts_again_once_there_is_more() -> None:
 
 @pytest.mark.parametrize("share", [None, 1.0])
 def test_without_a_limit_nothing_is_set_aside(share: float | None) -> None:
-    with made_of(crowd(2, 20), PairingSettings(test_fraction=0, max_person_share=share)) as made:
+    with made_of(crowd(2, 20), PairingSettings(test_fraction=0, validation_fraction=0, max_person_share=share)) as made:
         assert (made.pairs.manifest.metrics["pairs"], made.pairs.manifest.metrics["set_aside"]) == (40, {})

@@ -173,7 +173,7 @@ def test_an_evaluation_from_before_it_was_asked_can_be_read(compared: tuple[Eval
     found = json.loads((compared[1] / RESULT_FILE).read_text())
     del found["teacher"], found["raters"], found["judge"]["by_margin"]
     for model in found["models"]:
-        del model["teacher_reward"], model["groups"]
+        del model["teacher_reward"], model["groups"], model["other_language"]
     (tmp_path / RESULT_FILE).write_text(json.dumps(found))
     rows = {row[0]: row[1:] for row in Wording(read_evaluation(tmp_path), "en").figures()}
     assert set(rows["mean reward by the model that PPO learns from"]) == {"–"}

@@ -114,7 +114,7 @@ class Trained:
 def bench(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Runs a stage under settings; what is changed from the start is all that differs."""
     folder = tmp_path_factory.mktemp("settings")
-    data = write_dataset(folder / "data", questions=16)
+    data = write_dataset(folder / "data", questions=20)
     sft, reward = folder / "sft", folder / "reward"
     run(SftRecipe, tiny_base, data / "examples", sft, **START)
     run(RewardRecipe, tiny_base, data / "pairs", reward, adapter=sft, **START)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from peft import PeftModel
@@ -50,12 +51,13 @@ GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol e bolo."
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("dataset"), questions=40)
+    return write_dataset(tmp_path_factory.mktemp("dataset"), questions=50)
 
 
 def write_dataset(folder: Path, questions: int) -> Path:
-    """Every fourth question is held out; the good answer and the bad answer are always the same."""
-    rows = [(f"Você viu a lua número {number}?", "test" if number % 4 == 0 else "train") for number in range(questions)]
+    """Three questions to train on, one held out, one to watch the training on, and so on; the answers are the same."""
+    sides = ("test", "train", "train", "train", "validation")
+    rows = [(f"Você viu a lua número {number}?", sides[number % 5]) for number in range(questions)]
     pairs = [
         {"pair_id": str(index), "prompt": question, "chosen": GOOD, "rejected": BAD, "split": split}
         for index, (question, split) in enumerate(rows)
@@ -214,14 +216,41 @@ def test_ppo_is_measured_on_held_out_questions(
 def test_ppo_answers_the_questions_of_both_datasets_once(
     tiny_base: Path, dataset: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    more = write_dataset(tmp_path / "more", questions=60) / "examples"  # the first 40 are those of `dataset`
+    more = write_dataset(tmp_path / "more", questions=75) / "examples"  # those of `dataset` are among them
     spec = StageSpec(
         stage="ppo", output=tmp_path, checkpoints=tmp_path, settings={}, base=tiny_base, more_questions=more
     )
     recipe = PpoRecipe(spec, PpoSettings(learning_rate=0.001, max_length=96, max_new_tokens=16), say_nothing)
     asked = recipe.examples(tokenizer, read_split(dataset / "pairs", "train")).rows["prompt"]
     numbers = [int(prompt[-1]["content"].split()[-1].rstrip("?")) for prompt in asked]
-    assert numbers == [number for number in range(60) if number % 4]
+    assert numbers == [number for number in range(75) if number % 5 in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("watched", ["validation", "nothing", "no such file"])
+def test_a_training_is_watched_on_what_its_model_is_not_judged_on(
+    tiny_base: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: str
+) -> None:
+    data, seen = tmp_path / "examples", []
+    shutil.copytree(dataset / "examples", data)
+    if watched == "nothing":
+        pq.write_table(pq.read_table(data / "validation.parquet").slice(0, 0), data / "validation.parquet")
+    elif watched == "no such file":
+        (data / "validation.parquet").unlink()
+    evaluate = Trainer.evaluate
+
+    def look(self: Trainer, *arguments: Any, **options: Any) -> Any:
+        seen.append(self.eval_dataset["prompt"])
+        return evaluate(self, *arguments, **options)
+
+    monkeypatch.setattr(Trainer, "evaluate", look)
+    run(SftRecipe, tiny_base, data, tmp_path / "out", max_steps=2, eval_steps=1, eval_examples=8)
+    log = [json.loads(line) for line in (tmp_path / "out" / "training_log.jsonl").read_text().splitlines()]
+    if watched == "validation":
+        assert seen == [read_split(data, "validation")["prompt"][:8]] * 2
+        assert sum("eval_loss" in point for point in log) == 2
+    else:
+        assert not any("eval_loss" in point for point in log)
+        assert seen == []
 
 
 def test_the_reward_model_on_shared_weights_gives_the_same_rewards(

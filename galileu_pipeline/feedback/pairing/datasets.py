@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner, visible
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
+"""What is learnt from, what a training is watched on, and what models are judged on in the end."""
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _PAIR_SCHEMA = pa.schema(
@@ -171,7 +172,7 @@ def write_table(rows: pa.RecordBatchReader, path: Path) -> int:
 
 
 class _SplitWriter:
-    """`train.parquet` and `test.parquet` of a dataset."""
+    """`train.parquet`, `validation.parquet` and `test.parquet` of a dataset."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self._writers = {split: TableWriter(folder / f"{split}.parquet", schema) for split in SPLITS}

@@ -1,5 +1,6 @@
 """What must hold of pairs before anything is trained on them; each function gives the offenders."""
 
+from itertools import combinations
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,6 +8,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.database import connect
+from galileu_pipeline.feedback.pairing.datasets import SPLITS
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings
 from galileu_pipeline.feedback.statements import sql
 
@@ -19,15 +21,15 @@ def equal_sides(pairs: pa.Table) -> list[str]:
     return pairs.filter(pc.equal(pairs["chosen"], pairs["rejected"]))["pair_id"].to_pylist()
 
 
-def queries_in_both_splits(pairs: pa.Table) -> list[str]:
-    """Query keys that are in the training split and in the test split."""
-    sides = [set(pairs.filter(pc.equal(pairs["split"], split))["query_key"].to_pylist()) for split in ("train", "test")]
-    return sorted(sides[0] & sides[1])
+def queries_in_two_splits(pairs: pa.Table) -> list[str]:
+    """Query keys that are in more than one split."""
+    sides = [set(pairs.filter(pc.equal(pairs["split"], split))["query_key"].to_pylist()) for split in SPLITS]
+    return sorted({key for one, other in combinations(sides, 2) for key in one & other})
 
 
 def rows_by_split(pairs: pa.Table) -> dict[str, int]:
     """Number of pairs of each split."""
-    return {split: pc.sum(pc.equal(pairs["split"], split)).as_py() or 0 for split in ("train", "test")}
+    return {split: pc.sum(pc.equal(pairs["split"], split)).as_py() or 0 for split in SPLITS}
 
 
 class PersonWeight(BaseModel):

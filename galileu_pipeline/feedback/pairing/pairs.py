@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Self
 
 import duckdb
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from galileu_pipeline.database import connect
+from galileu_pipeline.feedback.pairing.datasets import SPLITS
 from galileu_pipeline.feedback.statements import sql
 
 READ_ROWS = 10_000
@@ -35,7 +37,10 @@ class PairingSettings(BaseModel):
     max_pairs_per_query: int = Field(
         10, ge=1, description="pairs kept a question: side-by-side ones, then largest margin"
     )
-    test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the questions held out from all training")
+    test_fraction: float = Field(0.2, ge=0, lt=1, description="share of the questions on which models are judged")
+    validation_fraction: float = Field(
+        0.05, ge=0, lt=1, description="share of the questions on which a training is watched; held out from it too"
+    )
     sft_min_score: float = Field(0.75, ge=0, le=1, description="least mean score (0 to 1) of an answer to imitate")
     max_person_share: float | None = Field(
         0.005,
@@ -44,6 +49,12 @@ class PairingSettings(BaseModel):
         description="share of the training data (SFT, reward and DPO together) that one person may weigh, if that is "
         "more than one pair; null: no limit, for raters you know",
     )
+
+    @model_validator(mode="after")
+    def _leaves_something_to_learn_from(self) -> Self:
+        if self.test_fraction + self.validation_fraction >= 1:
+            raise ValueError("test_fraction and validation_fraction leave nothing to train on; together, less than 1")
+        return self
 
 
 def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings) -> None:
@@ -131,9 +142,9 @@ def set_aside(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
 
 
 def count_pairs(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """How many pairs there are: pairs, train, test, and from_<origin> for each origin that occurs; and questions."""
+    """How many pairs there are: pairs, those of each split, from_<origin> for each origin there is; and questions."""
     rows = connection.execute(sql("pairing/count_pairs")).fetchall()
-    counts = {"pairs": sum(count for *_, count in rows), "train": 0, "test": 0}
+    counts = {"pairs": sum(count for *_, count in rows), **dict.fromkeys(SPLITS, 0)}
     for origin, split, count in rows:
         counts[split] += count
         counts[f"from_{origin}"] = counts.get(f"from_{origin}", 0) + count
@@ -158,10 +169,11 @@ def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(connection.execute(sql("pairing/count_set_aside")).fetchall())
 
 
-def split_of(query_keys: Iterable[str], test_fraction: float) -> list[str]:
-    """'train' or 'test' for each key of a question."""
+def split_of(query_keys: Iterable[str], settings: PairingSettings) -> list[str]:
+    """Which of `SPLITS` each key of a question belongs to."""
     with connect() as connection:
-        connection.execute("SET VARIABLE test_fraction = $value", {"value": test_fraction})
+        for name in ("test_fraction", "validation_fraction"):
+            connection.execute(f"SET VARIABLE {name} = $value", {"value": getattr(settings, name)})
         connection.execute(sql("pairing/create_split_macro"))
         statement = sql("pairing/select_split")
         return [connection.execute(statement, {"query_key": key}).fetchall()[0][0] for key in query_keys]

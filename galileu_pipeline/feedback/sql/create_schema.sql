@@ -238,7 +238,7 @@ CREATE TABLE IF NOT EXISTS preference_pairs (
     rejected     VARCHAR NOT NULL USING COMPRESSION zstd,
     margin       DOUBLE  NOT NULL,      -- difference of mean scores, or net share of the side-by-side votes
     origin       VARCHAR NOT NULL,      -- 'ratings', 'choices' or 'both'
-    split        VARCHAR NOT NULL       -- 'train' or 'test', by hash of the query key
+    split        VARCHAR NOT NULL       -- 'train', 'validation' or 'test', by hash of the query key
 );
 
 CREATE TABLE IF NOT EXISTS pair_sources (

@@ -1,6 +1,6 @@
 -- What each row weighs in the training data, in items: an example of SFT is one, a pair two, since both the reward data
 -- and the DPO data hold it. An item is shared equally by the rows that speak for it.
--- Variables: sft_min_score, test_fraction.
+-- Variables: sft_min_score, test_fraction, validation_fraction.
 CREATE OR REPLACE TEMP TABLE weights AS
 WITH shares AS (
     SELECT feedback_id, 2.0 / count(*) OVER (PARTITION BY pair_id) AS share
