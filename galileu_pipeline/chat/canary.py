@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from galileu_pipeline.chat.serving import rival_model
-from galileu_pipeline.evaluation.sequences import confidence_sequence
+from galileu_pipeline.evaluation.sequences import one_sided_ends
 from galileu_pipeline.evaluation.statistics import CONFIDENCE
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
@@ -15,9 +15,10 @@ _MOST_THUMBS = 10_000  # the newest ones: enough for any interval, and read at o
 
 @dataclass(frozen=True)
 class Thumbs:
-    """How people like a model's answers: how many thumbs there are, how many of them up, and an interval of the share.
+    """How people like a model's answers: how many thumbs there are, how many of them up, and bounds of the share.
 
-    The interval holds however often one looks (`evaluation.sequences`), so it may be acted on after every click.
+    Each bound holds however often one looks, and also where people come to like it less (`one_sided_ends`), so that one
+    may act on it after every click.
     """
 
     count: int
@@ -97,7 +98,7 @@ class Canary:
         known = self._seen.get(model.id)
         if known is None or known[0] != last:
             thumbs = self._collector.thumbs(model.id, _MOST_THUMBS)
-            known = last, Thumbs(len(thumbs), sum(thumbs), *confidence_sequence(thumbs, CONFIDENCE))
+            known = last, Thumbs(len(thumbs), sum(thumbs), *one_sided_ends(thumbs, CONFIDENCE))
             self._seen[model.id] = known
         return known[1]
 

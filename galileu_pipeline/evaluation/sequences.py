@@ -65,6 +65,36 @@ def hedged_capital(values: ArrayLike, mean: ArrayLike, error_rate: float) -> NDA
     Returns:
         (..., N), after each of the values.
     """
+    return np.maximum(*_capitals(values, mean, error_rate)) + np.log(0.5)
+
+
+def one_sided_ends(values: ArrayLike, confidence: float) -> tuple[float, float]:
+    """The lower and the upper end of `confidence_sequence`, each valid alone, also where the mean drifts.
+
+    The upper end errs only if the numbers' means have all along been above it, the lower one only if they have been
+    below; the lower may come to lie above the upper. So a model that was liked only at first has a low upper
+    end. (0, 1) without values.
+    """
+    numbers = np.asarray(values, dtype=float)
+    if not numbers.size:
+        return 0.0, 1.0
+    enough = np.log(2 / (1 - confidence))  # as each side of the hedged capital needs
+
+    def is_excluded(mean: float, side: int) -> bool:
+        return bool(_capitals(numbers, mean, 1 - confidence)[side].max() >= enough)
+
+    ends = []
+    for side, (outside, inside) in enumerate(((0.0, 1.0), (1.0, 0.0))):
+        if is_excluded(outside, side):
+            for _ in range(_HALVINGS):
+                between = (inside + outside) / 2
+                inside, outside = (inside, between) if is_excluded(between, side) else (between, outside)
+        ends.append(outside)
+    return ends[0], ends[1]
+
+
+def _capitals(values: ArrayLike, mean: ArrayLike, error_rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log of what somebody owns who bets that the mean is above `mean`, and of who bets that it is below, (..., N)."""
     values, mean = np.asarray(values, dtype=float), np.asarray(mean, dtype=float)
     times = np.arange(1, values.shape[-1] + 1)
     # Each bet knows only what came before it.
@@ -77,7 +107,7 @@ def hedged_capital(values: ArrayLike, mean: ArrayLike, error_rate: float) -> NDA
         below = np.minimum(bets, _BOLDEST / (1 - mean))
     up = np.cumsum(np.log1p(above * (values - mean)), axis=-1)
     down = np.cumsum(np.log1p(-below * (values - mean)), axis=-1)
-    return np.maximum(up, down) + np.log(0.5)
+    return up, down
 
 
 def more_needed(values: ArrayLike, confidence: float, mean: float = 0.5, most: int = 100_000) -> int | None:

@@ -210,16 +210,17 @@ def trial(demonstrated: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> It
 def people_of(box: Sandbox) -> FeedbackCollector:
     """What stores their votes."""
     return FeedbackCollector(
-        box.data / "feedback" / "feedback.db", Pseudonyms(box.environment["GALILEU_PSEUDONYM_KEY"])
+        box.data / "feedback" / "feedback.db", Pseudonyms(box.environment["GALILEU_PSEUDONYM_KEY"].encode())
     )
 
 
 def test_the_statistics_show_the_models_by_strength(page: Any, trial: RunningChat) -> None:
     page.goto(trial.url)
     page.get_by_role("tab", name="Estatísticas").click()
-    rows = page.locator("#leaderboard tbody tr")
-    playwright.expect(rows.nth(1)).to_contain_text("base_model-")
-    playwright.expect(rows.first).to_contain_text("ppo_model-")
+    rows = page.locator("#leaderboard").get_by_role("row")
+    playwright.expect(rows).to_have_count(3)  # with the header
+    playwright.expect(rows.nth(1)).to_contain_text("ppo_model-")
+    playwright.expect(rows.nth(2)).to_contain_text("base_model-")
     playwright.expect(page.locator("#summary")).to_contain_text("Em teste: ppo_model-")
 
 
@@ -233,7 +234,7 @@ def test_a_candidate_answers_its_share_of_the_people_until_they_dislike_it(brows
         playwright.expect(page.locator("#served")).to_contain_text("Dois modelos")
         for question in ("Quem é você?", "O que é a Lua?"):
             ask(page, question)
-            assert "_model-" not in page.locator("#served").inner_text()
+            playwright.expect(page.locator("#served")).to_contain_text("Dois modelos")
             page.locator("#chat [aria-label='Gostei']").last.click()
             stored(page)
             playwright.expect(page.locator("#served")).to_contain_text("_model-")

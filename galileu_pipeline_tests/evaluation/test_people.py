@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from galileu_pipeline.evaluation.people import PeoplesVerdict, peoples_verdict
-from galileu_pipeline.evaluation.sequences import confidence_sequence, is_decided, more_needed
+from galileu_pipeline.evaluation.sequences import confidence_sequence, is_decided, more_needed, one_sided_ends
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
@@ -44,6 +44,22 @@ def test_the_interval_narrows_and_mirrors(votes: list[float]) -> None:
         assert before[0] - 1e-5 <= low <= high <= before[1] + 1e-5
     mirrored = confidence_sequence([1 - vote for vote in votes], 0.95)
     assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-5)
+
+
+def test_each_end_alone_is_that_of_the_interval() -> None:
+    votes = (np.random.default_rng(5).random(200) < 0.6).astype(float)
+    for number in (1, 10, 50, 200):
+        assert one_sided_ends(votes[:number], 0.95) == pytest.approx(
+            confidence_sequence(votes[:number], 0.95), abs=1e-4
+        )
+    assert one_sided_ends([], 0.95) == (0.0, 1.0)
+
+
+def test_after_a_change_of_mind_each_end_holds_for_its_own_time() -> None:
+    votes = [1.0] * 40 + [0.0] * 400
+    assert confidence_sequence(votes, 0.95) == (0.0, 1.0)  # no one mean explains them
+    low, high = one_sided_ends(votes, 0.95)
+    assert high < 0.5 < low
 
 
 def test_the_interval_is_what_is_not_excluded() -> None:
