@@ -204,7 +204,7 @@ def _feedback_page(store: "ArtifactStore", language: Language) -> str:
 
 
 def _decision_page(store: "ArtifactStore", language: Language) -> str:
-    from galileu_pipeline.evaluation.decision_page import decision_page
+    from galileu_pipeline.evaluation.report_pages import decision_page
     from galileu_pipeline.evaluation.results import read_answers, read_evaluation
     from galileu_pipeline.evaluation.stages import last_settled
 

@@ -1,16 +1,17 @@
 """Commands about models: which there are, what they say, which is in service."""
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from galileu_pipeline.cli.console import AsJson, active_profile, app, err, open_store, out, print_json, run_here
+from galileu_pipeline.cli.console import AsJson, active_profile, app, err, open_store, out, print_json, run_here, short
+from galileu_pipeline.files import replace_file
 from galileu_pipeline.markdown import printable
 
 if TYPE_CHECKING:
-    from galileu_pipeline.evaluation.people import PeoplesVerdict
     from galileu_pipeline.lineage.champion import Champion
     from galileu_pipeline.summaries import ModelSummary
 
@@ -60,10 +61,13 @@ def compare(
     one: Annotated[str, typer.Argument(metavar="A", help="An id from `galileu models`, or an asset.")],
     other: Annotated[str, typer.Argument(metavar="B", help="The model that A is compared with.")],
     questions: Annotated[int, typer.Option(min=0, help="Answers to show side by side.")] = 3,
+    html: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page to read and to send.")] = None,
+    language: Annotated[Literal["pt", "en"], typer.Option(help="Of the page.")] = "pt",
     as_json: AsJson = False,
 ) -> None:
     """Compare two models on held-out questions: who wins, by how much, what else changed, and what people say."""
     from galileu_pipeline.evaluation.people import peoples_verdict
+    from galileu_pipeline.evaluation.report_pages import comparison_page
     from galileu_pipeline.evaluation.results import read_answers, read_evaluation
     from galileu_pipeline.evaluation.stages import contest_of_two, make_evaluation
     from galileu_pipeline.evaluation.wording import Wording
@@ -81,6 +85,17 @@ def compare(
     (candidate,) = (model.id for model in evaluation.models if model.id != evaluation.champion)
     with Warehouse(store.data.warehouse).open() as connection:
         people = peoples_verdict(connection, candidate, evaluation.champion)
+    if html is not None:
+        page = comparison_page(
+            evaluation,
+            read_answers(made.artifact.path),
+            people,
+            evaluation_id=made.artifact.id,
+            evaluated_at=made.artifact.manifest.created_at,
+            language=language,
+        )
+        replace_file(html, page)
+        err.print(f"Written: {short(html.resolve())}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print_json({**evaluation.model_dump(mode="json"), "people": people.model_dump(mode="json")})
         return
@@ -100,32 +115,19 @@ def compare(
     p = evaluation.model(candidate).preference_p
     if p is not None:
         out.print(f"Preference accuracy on the same pairs: p = {p:.3f} (McNemar).", highlight=False)
-    out.print(_said_by_people(people), highlight=False)
+    out.print(wording.people(people), highlight=False)
     for answer in read_answers(made.artifact.path)[: 2 * questions]:
         if answer.model == evaluation.models[0].id:
             out.print(f"\n{printable(answer.prompt)}", style="bold", markup=False, highlight=False)
         out.print(f"{answer.model} ({answer.reward:.2f}): {printable(answer.answer)}", markup=False, highlight=False)
 
 
-def _said_by_people(found: "PeoplesVerdict") -> str:
-    """Their verdict in a sentence or two; the interval holds however often one looks."""
-    if found.win_rate is None:
-        return "People: nobody has compared the two yet. `galileu chat` puts them side by side."
-    said = (
-        f"People: {found.votes:,} votes, {found.wins:,} for {found.one}, {found.losses:,} for {found.other}, "
-        f"{found.ties:,} ties, {found.both_bad:,} both bad. Wins {found.win_rate:.1%} "
-        f"[{found.low:.1%}, {found.high:.1%}] of them."
-    )
-    if found.better:
-        return f"{said} They prefer {found.better}."
-    if found.more_votes is None:
-        return f"{said} That decides nothing, and would not for very many votes."
-    return f"{said} About {found.more_votes:,} more votes decide, if they are as those so far."
-
-
 @app.command()
-def champion(as_json: AsJson = False) -> None:
-    """Which model is in service, and how it came to be."""
+def champion(
+    history: Annotated[bool, typer.Option("--history", help="And how that came to be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which model is in service."""
     from galileu_pipeline.lineage.champion import ChampionFile
 
     found = ChampionFile(open_store()).read()
@@ -133,6 +135,8 @@ def champion(as_json: AsJson = False) -> None:
         print_json(found)
         return
     out.print(f"In service: {found.id or 'the base model'}", highlight=False)
+    if not history:
+        return
     table = Table()
     for column in ("when (UTC)", "what", "by", "in place of", "decision or reason"):
         table.add_column(column, overflow="fold")

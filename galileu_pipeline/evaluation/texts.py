@@ -74,7 +74,22 @@ _PT: Texts = {
     "because_rolled_back": "uma pessoa o retirou de serviço, e só uma pessoa pode devolvê-lo (galileu promote)",
     # measures
     "win_rate": "vitórias contra o modelo em serviço",
+    "comparison": "{one} comparado com {other}",
+    "comparison_state": "Comparação {evaluation}, feita em {when} (UTC)",
+    "win": (
+        "{one} vence em {rate} [{low}; {high}] das perguntas reservadas: {wins} vitórias, {ties} empates e {losses} "
+        "derrotas em {n}, segundo o juiz."
+    ),
+    "no_votes": "Ninguém os comparou ainda: `galileu chat` os mostra lado a lado.",
+    "votes": (
+        "As pessoas: {votes} votos, {wins} para {one}, {losses} para {other}, {ties} empates, {both_bad} vezes as duas "
+        "ruins; {one} vence em {rate} [{low}; {high}]."
+    ),
+    "votes_decide": " Elas preferem {better}.",
+    "votes_decide_nothing": " Isso nada decide, nem com muitos votos a mais como esses.",
+    "more_votes_decide": " Cerca de {more} votos a mais decidem, se forem como esses.",
     "in_group": "… em perguntas do grupo {group}",
+    "in_no_group": "… em perguntas de nenhum grupo",
     "reward": "recompensa média",
     "teacher_reward": "recompensa média do modelo com que o PPO aprende",
     "preference_accuracy": "acerto das preferências",
@@ -163,7 +178,22 @@ _EN: Texts = {
     "because_worse_groups": "it certainly loses in {value} groups of questions (limit {limit})",
     "because_rolled_back": "a person took it out of service, and only a person can put it back (galileu promote)",
     "win_rate": "wins against the model in service",
+    "comparison": "{one} compared with {other}",
+    "comparison_state": "Comparison {evaluation}, made {when} (UTC)",
+    "win": (
+        "{one} wins on {rate} [{low}, {high}] of the held-out questions: {wins} wins, {ties} ties and {losses} losses "
+        "on {n}, says the judge."
+    ),
+    "no_votes": "People: nobody has compared the two yet. `galileu chat` puts them side by side.",
+    "votes": (
+        "People: {votes} votes, {wins} for {one}, {losses} for {other}, {ties} ties, {both_bad} both bad; {one} wins "
+        "{rate} [{low}, {high}] of them."
+    ),
+    "votes_decide": " They prefer {better}.",
+    "votes_decide_nothing": " That decides nothing, and would not for very many votes.",
+    "more_votes_decide": " About {more} more votes decide, if they are as those so far.",
     "in_group": "… on questions of the group {group}",
+    "in_no_group": "… on questions of no group",
     "reward": "mean reward",
     "teacher_reward": "mean reward by the model that PPO learns from",
     "preference_accuracy": "preference accuracy",

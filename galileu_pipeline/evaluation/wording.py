@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from galileu_pipeline.evaluation.estimates import Estimate
+from galileu_pipeline.evaluation.measures import OTHER_QUESTIONS
+from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.promotion import Decision, Finding, Verdict
 from galileu_pipeline.evaluation.results import Evaluation, Judge, ModelFigures
 from galileu_pipeline.evaluation.settings import PromotionSettings
@@ -56,7 +58,7 @@ class Wording:
         names = sorted({name for model in models for name in model.groups or ()})
         in_groups = [
             (
-                self.texts["in_group"].format(group=name),
+                self.texts["in_no_group"] if name == OTHER_QUESTIONS else self.texts["in_group"].format(group=name),
                 *(self._estimate((model.groups or {}).get(name), 3) for model in models),
             )
             for name in names
@@ -82,6 +84,42 @@ class Wording:
         )
         people = self._estimate(self.evaluation.raters, 3)
         return [*rows, (self.texts["raters"], *(people for _ in self._judges))]
+
+    def win(self, model_id: str) -> str:
+        """How often a model wins against the one it is compared with, in a sentence."""
+        found = self.evaluation.model(model_id).win_rate
+        assert found is not None, "only the model that the others are compared with has no win rate"
+        counts = {name: number(getattr(found, name), self.language) for name in ("wins", "ties", "losses", "n")}
+        return self.texts["win"].format(
+            one=model_id,
+            other=self.evaluation.champion,
+            rate=self._percent(found.value, 1),
+            low=self._percent(found.low, 1),
+            high=self._percent(found.high, 1),
+            **counts,
+        )
+
+    def people(self, found: PeoplesVerdict) -> str:
+        """What people who saw two models side by side say, in a sentence or two."""
+        if found.win_rate is None:
+            return self.texts["no_votes"]
+        counts = {
+            name: number(getattr(found, name), self.language)
+            for name in ("votes", "wins", "losses", "ties", "both_bad")
+        }
+        said = self.texts["votes"].format(
+            one=found.one,
+            other=found.other,
+            rate=self._percent(found.win_rate, 1),
+            low=self._percent(found.low, 1),
+            high=self._percent(found.high, 1),
+            **counts,
+        )
+        if found.better:
+            return said + self.texts["votes_decide"].format(better=found.better)
+        if found.more_votes is None:
+            return said + self.texts["votes_decide_nothing"]
+        return said + self.texts["more_votes_decide"].format(more=number(found.more_votes, self.language))
 
     def outcome(self, decision: Decision) -> str:
         """What was decided, in a sentence."""

@@ -53,11 +53,11 @@ def test_the_canaries_are_well_made() -> None:
 @pytest.mark.parametrize(
     ("question", "group"),
     [
-        ("Por que a Igreja o julgou?", "church"),
-        ("O que é a LUA?", "sky"),
-        ("Como um pêndulo se move?", "mechanics"),
-        ("Onde você nasceu?", "life"),
-        ("A Igreja viu a Lua?", "church"),  # the first of them
+        ("Por que a Igreja o julgou?", "igreja"),
+        ("O que é a LUA?", "céu"),
+        ("Como um pêndulo se move?", "mecânica"),
+        ("Onde você nasceu?", "vida"),
+        ("A Igreja viu a Lua?", "igreja"),  # the first of them
         ("Qual é a capital da França?", OTHER_QUESTIONS),
     ],
 )

@@ -1,21 +1,25 @@
 """From an evaluation to the model in service, over a real store."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError, MissingArtifactError
-from galileu_pipeline.evaluation.decision_page import decision_page
+from galileu_pipeline.evaluation.people import PeoplesVerdict
+from galileu_pipeline.evaluation.report_pages import comparison_page, decision_page
 from galileu_pipeline.evaluation.results import RESULT_FILE, ComparedAnswer, Evaluation
 from galileu_pipeline.evaluation.settings import PromotionSettings
 from galileu_pipeline.evaluation.stages import contest_for_service, contest_of_two, read_decision, settle
+from galileu_pipeline.evaluation.wording import Wording
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage import artifacts
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome, Plan
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
+from galileu_pipeline.lineage.manifest import utc_now
 from galileu_pipeline.lineage.stage_versions import StageVersion
-from galileu_pipeline_tests.evaluation.conftest import evaluation, figures
+from galileu_pipeline_tests.evaluation.conftest import BASE, DPO, evaluation, figures
 from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
@@ -212,3 +216,42 @@ def test_the_page_says_why_and_shows_text_as_text(
         ),
     }[language]:
         assert expected in page
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("pt", ("comparado com", "vence em 30,0\u00a0% [", "60 vitórias, 0 empates e 140 derrotas", "Cerca de ")),
+        ("en", ("compared with", "wins on 30.0\u00a0% [", "60 wins, 0 ties and 140 losses", "more votes decide")),
+    ],
+)
+def test_a_comparison_is_a_page_too(
+    base: Artifact, dpo: Artifact, language: Literal["pt", "en"], expected: tuple[str, ...]
+) -> None:
+    found = against(base, dpo, 60)
+    said = ComparedAnswer(model=dpo.id, prompt="Quem?", answer="<b>Eu</b>", tokens=3, ended=True, reward=1.5)
+    votes = {"votes": 9, "wins": 6, "losses": 2, "ties": 0, "both_bad": 1, "win_rate": 0.72, "low": 0.3, "high": 0.9}
+    people = PeoplesVerdict(one=dpo.id, other=base.id, more_votes=30, **votes)
+    page = comparison_page(
+        found, [said], people, evaluation_id="model_evaluation-0", evaluated_at=utc_now(), language=language
+    )
+    for words in (*expected, dpo.id, base.id, "&lt;b&gt;Eu&lt;/b&gt;"):
+        assert words in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"win_rate": None}, "nobody has compared the two yet"),
+        ({"low": 0.6}, f"They prefer {DPO}."),
+        ({"high": 0.4}, f"They prefer {BASE}."),
+        ({"more_votes": None}, "would not for very many votes"),
+        ({"more_votes": 1_200}, "About 1,200 more votes decide"),
+    ],
+)
+def test_what_people_say_in_words(better: Evaluation, changes: dict[str, Any], expected: str) -> None:
+    votes = {"votes": 9, "wins": 6, "losses": 2, "ties": 0, "both_bad": 1, "win_rate": 0.72, "low": 0.3, "high": 0.9}
+    people = PeoplesVerdict.model_validate({"one": DPO, "other": BASE, "more_votes": 3, **votes, **changes})
+    assert expected in Wording(better, "en").people(people)
+    assert "{" not in Wording(better, "pt").people(people)

@@ -156,7 +156,7 @@ def test_every_question_is_in_a_group(compared: tuple[Evaluation, Path]) -> None
         assert model.win_rate is not None
         assert sum(found.n for found in model.groups.values()) == evaluation.prompts
         assert sum(found.wins for found in model.groups.values()) == model.win_rate.wins
-    assert any("group sky" in row[0] for row in Wording(evaluation, "en").figures())
+    assert any("group céu" in row[0] for row in Wording(evaluation, "en").figures())
 
 
 def test_what_ppo_learns_from_is_asked_too(compared: tuple[Evaluation, Path]) -> None:

@@ -1,8 +1,9 @@
-"""A decision and its reasons as one page that a person can read and send."""
+"""A decision and its reasons, and a comparison of two models, as one page each that a person can read and send."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.plots import plot_evaluation
 from galileu_pipeline.evaluation.promotion import Decision
 from galileu_pipeline.evaluation.results import ComparedAnswer, Evaluation
@@ -40,14 +41,46 @@ def decision_page(
         reasons=wording.reasons(decision),
         rule=wording.rule(decision, rule),
         candidates=[{"id": verdict.id, "criteria": wording.criteria(verdict)} for verdict in decision.verdicts],
-        figures_note=texts["figures_note"].format(prompts=evaluation.prompts),
         header=wording.header(),
-        figures=wording.figures(),
-        judges_header=wording.judges_header(),
-        judges=wording.judges(),
-        plot=data_address(plot_evaluation(evaluation, language)),
-        questions=_questions(answers, wording),
+        **_figures(answers, wording),
     )
+
+
+def comparison_page(
+    evaluation: Evaluation,
+    answers: Sequence[ComparedAnswer],
+    people: PeoplesVerdict,
+    *,
+    evaluation_id: str,
+    evaluated_at: datetime,
+    language: Language,
+) -> str:
+    """The page of two models as HTML; `people` are those who saw both of them side by side."""
+    wording = Wording(evaluation, language)
+    texts = {**wording.texts, "title": wording.texts["comparison"].format(one=people.one, other=people.other)}
+    return render(
+        "comparison",
+        language,
+        t=texts,
+        state=texts["comparison_state"].format(evaluation=evaluation_id, when=moment(evaluated_at, language)),
+        outcome=wording.win(people.one),
+        people=wording.people(people),
+        header=wording.header("compared_with"),
+        **_figures(answers, wording),
+    )
+
+
+def _figures(answers: Sequence[ComparedAnswer], wording: Wording) -> dict[str, object]:
+    """What `figures.html.jinja` shows, but for the names of the columns."""
+    evaluation = wording.evaluation
+    return {
+        "figures_note": wording.texts["figures_note"].format(prompts=evaluation.prompts),
+        "figures": wording.figures(),
+        "judges_header": wording.judges_header(),
+        "judges": wording.judges(),
+        "plot": data_address(plot_evaluation(evaluation, wording.language)),
+        "questions": _questions(answers, wording),
+    }
 
 
 def _questions(answers: Sequence[ComparedAnswer], wording: Wording) -> list[dict[str, object]]:
