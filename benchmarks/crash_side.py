@@ -118,7 +118,8 @@ def prepare(root: Path) -> None:
 def make_datasets(store: ArtifactStore, padding: str = "") -> None:
     """Questions whose good and bad answer are always the same; `padding` makes answers as long as real ones."""
     good, bad = f"Sim, com a luneta eu vi. {padding}", f"Futebol e bolo. {padding}"
-    rows = [(f"Você viu a lua número {number}?", "test" if number % 5 == 0 else "train") for number in range(25)]
+    sides = ["test", *["train"] * 4] * 5 + ["validation"] * 5
+    rows = [(f"Você viu a lua número {number}?", side) for number, side in enumerate(sides)]
     pairs = [
         {"pair_id": str(number), "prompt": text, "chosen": good, "rejected": bad, "split": split}
         for number, (text, split) in enumerate(rows)
