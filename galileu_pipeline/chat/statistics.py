@@ -26,7 +26,9 @@ def show(
     if trial is not None:
         summary += f"\n\n{_trial_line(trial, language)}"
     days = pd.DataFrame(
-        [(when, votes + comparisons) for when, votes, comparisons in stats["by_day"]], columns=[day, count]
+        # As times, so that the axis names as many days as there is room for.
+        [(pd.Timestamp(when), votes + comparisons) for when, votes, comparisons in stats["by_day"]],
+        columns=[day, count],
     )
     ratings = pd.DataFrame(
         [(str(value), votes) for value, votes in stats["rating_distribution"].items()], columns=[rating, count]

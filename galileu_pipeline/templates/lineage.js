@@ -34,6 +34,22 @@
   }
   show({ ...all });
 
+  // Of a graph too large to be read as a whole, the artifact asked for and what is around it.
+  const scale = Math.min(svg.clientWidth / all.width, svg.clientHeight / all.height);
+  const subject = svg.querySelector(".subject");
+  if (subject && scale < 0.6) {
+    const box = subject.getBBox();
+    const [width, height] = [svg.clientWidth / 0.9, svg.clientHeight / 0.9];
+    const start = (middle, length, least, most) =>
+      most - least < length ? (least + most - length) / 2 : Math.min(Math.max(middle - length / 2, least), most - length);
+    show({
+      x: start(box.x + box.width / 2, width, all.x, all.x + all.width),
+      y: start(box.y + box.height / 2, height, all.y, all.y + all.height),
+      width,
+      height,
+    });
+  }
+
   board.addEventListener("wheel", (event) => {
     event.preventDefault();
     zoom(event.deltaY < 0 ? 0.85 : 1 / 0.85, at(event));
