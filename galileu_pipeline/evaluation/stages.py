@@ -18,6 +18,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Ou
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import RunInfo
+from galileu_pipeline.lineage.wholeness import require_whole
 from galileu_pipeline.process import Launch, run_process
 from galileu_pipeline.training.settings import Resources
 from galileu_pipeline.training.talk import choose_model, files_of
@@ -80,7 +81,13 @@ def make_evaluation(
     run: RunInfo | None = None,
     force: bool = False,
 ) -> Made:
-    """Compare the models in a process of its own, or reuse what the same comparison gave before."""
+    """Compare the models in a process of its own, or reuse what the same comparison gave before.
+
+    Raises:
+        GalileuError: the files of one of them are not those it was made with.
+    """
+    for model in (*contest.everybody, contest.judge, contest.teacher):
+        require_whole(store, model)
     raters = raters_of(store, contest.dataset)
     config = {
         "champion": contest.champion.id,

@@ -12,6 +12,7 @@ from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.manifest import utc_now
 from galileu_pipeline.lineage.tombstones import Tombstones
+from galileu_pipeline.lineage.wholeness import require_whole
 
 
 class Change(BaseModel):
@@ -97,12 +98,11 @@ class ChampionFile:
             in_place_of: who was in service when this was decided.
 
         Raises:
-            GalileuError: somebody else has been put into service meanwhile.
+            GalileuError: somebody else has been put into service meanwhile, or its files are not what they were.
             InputError: it is in service already, or it learnt from feedback that was erased since.
             MissingArtifactError: there is no such model.
         """
-        self._store.load(model_id)
-        self._require_fit(model_id)
+        self._require_fit(self._store.load(model_id))
         with self._turn():
             champion = self.read()
             if champion.id != in_place_of:
@@ -123,6 +123,7 @@ class ChampionFile:
         Raises:
             InputError: there was no promotion, or all are undone; or the model of then learnt from feedback that was
                 erased since.
+            GalileuError: its files are not those it was made with.
             MissingArtifactError: the model of then is gone.
         """
         with self._turn():
@@ -130,8 +131,7 @@ class ChampionFile:
             if not champion.before:
                 raise InputError(f"There is no promotion to undo; {champion.id or 'the base model'} is in service.")
             if champion.before[0] is not None:
-                self._store.load(champion.before[0])
-                self._require_fit(champion.before[0])
+                self._require_fit(self._store.load(champion.before[0]))
             change = Change(
                 at=utc_now(), how="rolled_back", by="person", id=champion.before[0], replaced=champion.id, reason=reason
             )
@@ -156,10 +156,11 @@ class ChampionFile:
                 champion = self._write(champion, change)
             return champion
 
-    def _require_fit(self, model_id: str) -> None:
-        if Tombstones(self._store.data).tainting(self._store, model_id):
+    def _require_fit(self, model: Artifact) -> None:
+        require_whole(self._store, model)
+        if Tombstones(self._store.data).tainting(self._store, model.id):
             raise InputError(
-                f"{model_id} learnt from feedback that was erased at a person's request; it cannot go into service. "
+                f"{model.id} learnt from feedback that was erased at a person's request; it cannot go into service. "
                 "Train without it: dagster job execute -j retrain_all."
             )
 

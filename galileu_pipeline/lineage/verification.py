@@ -6,23 +6,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from galileu_pipeline.errors import GalileuError, MissingArtifactError
-from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, artifact_id
+from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.champion import ChampionFile
-from galileu_pipeline.lineage.digests import files_digest, folder_digests
-from galileu_pipeline.lineage.manifest import MANIFEST_NAME, ArtifactRef
-from galileu_pipeline.lineage.tombstones import Tombstones
+from galileu_pipeline.lineage.manifest import ArtifactRef
+from galileu_pipeline.lineage.wholeness import OwnFault, own_faults
 
-FaultKind = Literal[
-    "missing file",
-    "changed file",
-    "foreign file",
-    "edited manifest",
-    "unreadable manifest",
-    "misplaced folder",
-    "missing input",
-    "changed input",
-    "missing champion",
-]
+FaultKind = OwnFault | Literal["unreadable manifest", "missing input", "changed input", "missing champion"]
 
 
 class Fault(BaseModel):
@@ -78,26 +67,8 @@ def _faults_at(store: ArtifactStore, folder: str) -> list[Fault]:
 
 
 def _faults_of(store: ArtifactStore, artifact: Artifact) -> Iterator[tuple[FaultKind, str]]:
-    manifest = artifact.manifest
-    then, now = Tombstones(store.data).files_of(artifact), folder_digests(artifact.path)
-    now.pop(MANIFEST_NAME, None)
-    for name in sorted(then.keys() | now.keys()):
-        if name not in now:
-            yield "missing file", name
-        elif name not in then:
-            yield "foreign file", name
-        elif now[name] != then[name]:
-            yield "changed file", name
-    if artifact.path.name != manifest.id:
-        yield "misplaced folder", f"its manifest says {manifest.id}"
-    if manifest.seal != manifest.sealed().seal:
-        yield "edited manifest", "its seal is another one's"
-    if manifest.digest != files_digest(manifest.files):
-        yield "edited manifest", "`digest` is not that of `files`"
-    made_of = (manifest.inputs, manifest.config, manifest.seed, manifest.stage_version)
-    if manifest.id != artifact_id(manifest.asset, *made_of):
-        yield "edited manifest", "`id` is not that of its inputs, config, seed and stage version"
-    for ref in manifest.inputs:
+    yield from own_faults(store, artifact)
+    for ref in artifact.manifest.inputs:
         yield from _faults_of_input(store, ref)
 
 

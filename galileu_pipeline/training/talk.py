@@ -8,6 +8,7 @@ from typing import Any
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
+from galileu_pipeline.lineage.wholeness import require_whole
 from galileu_pipeline.profiles.schema import load_profile
 from galileu_pipeline.training.networks import Network, Networks
 from galileu_pipeline.training.settings import ModelFiles, Resources, stage_of_asset
@@ -39,6 +40,7 @@ class Talker:
         self._store = store
         self._networks = Networks()
         self._turn = threading.Lock()
+        self._whole: set[str] = set()  # artifacts found to be what their manifests say, before they were loaded
 
     def stream(self, model: Artifact, conversation: Messages, sampling: Sampling) -> Generator[str, None, None]:
         """The answer, growing: each item is all of it so far. Closing the iterator stops the model.
@@ -49,11 +51,12 @@ class Talker:
 
         Raises:
             InputError: the last message alone does not fit the context.
-            GalileuError: the model failed, or gave no token for five minutes.
+            GalileuError: the model failed, gave no token for five minutes, or its files are not those it was made with.
         """
         from galileu_pipeline.training.generation import Generation
 
         with self._turn:
+            self._require_whole(model)
             files = files_of(self._store, model)
             network = self._networks.load(files)
             inputs = _inputs(network, files.system_prompt, conversation, sampling.max_new_tokens)
@@ -63,6 +66,12 @@ class Talker:
                     yield from generation.run(sampling.options, _TOKEN_TIMEOUT_S)
                 finally:
                     generation.stop()
+
+    def _require_whole(self, model: Artifact) -> None:
+        for artifact in (model, base_of(self._store, model)):
+            if artifact.id not in self._whole:
+                require_whole(self._store, artifact)
+                self._whole.add(artifact.id)
 
     def answer(self, model: Artifact, conversation: Messages, sampling: Sampling) -> str:
         """The whole answer at once; arguments and errors as for `stream`."""

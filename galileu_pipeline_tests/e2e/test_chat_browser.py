@@ -250,7 +250,7 @@ def test_a_candidate_answers_its_share_of_the_people_until_they_dislike_it(brows
     low, high = stats.binom.interval(0.9999, people, 0.5)
     assert low <= named.count(ppo) / 2 <= high
 
-    for number in range(60):
+    for number in range(160):  # more than outweigh those who liked it
         people_of(trial.box).add_feedback(
             f"Outra pergunta {number}?", "Hm.", thumbs_up=False, user_id=f"outra {number}", metadata={"model": ppo}
         )

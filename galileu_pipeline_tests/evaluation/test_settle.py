@@ -6,12 +6,18 @@ from typing import Any, Literal
 import pytest
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import InputError, MissingArtifactError
+from galileu_pipeline.errors import GalileuError, InputError, MissingArtifactError
 from galileu_pipeline.evaluation.people import PeoplesVerdict
 from galileu_pipeline.evaluation.report_pages import comparison_page, decision_page
 from galileu_pipeline.evaluation.results import RESULT_FILE, ComparedAnswer, Evaluation
-from galileu_pipeline.evaluation.settings import PromotionSettings
-from galileu_pipeline.evaluation.stages import contest_for_service, contest_of_two, read_decision, settle
+from galileu_pipeline.evaluation.settings import EvaluationSettings, PromotionSettings
+from galileu_pipeline.evaluation.stages import (
+    contest_for_service,
+    contest_of_two,
+    make_evaluation,
+    read_decision,
+    settle,
+)
 from galileu_pipeline.evaluation.wording import Wording
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage import artifacts
@@ -19,6 +25,7 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Outcome,
 from galileu_pipeline.lineage.champion import ChampionFile, in_service
 from galileu_pipeline.lineage.manifest import utc_now
 from galileu_pipeline.lineage.stage_versions import StageVersion
+from galileu_pipeline.training.settings import Resources
 from galileu_pipeline_tests.evaluation.conftest import BASE, DPO, evaluation, figures
 from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
@@ -178,6 +185,29 @@ def test_who_is_compared(store: ArtifactStore, base: Artifact, dpo: Artifact) ->
     assert [two.judge, two.teacher, two.dataset] == arbiters
     with pytest.raises(InputError, match="are the same model"):
         contest_of_two(store, dpo.id, "dpo_model")
+
+
+@pytest.mark.parametrize("damaged", ["dpo_model", "base_model", "control_reward_model"])
+def test_what_is_not_what_its_manifest_says_is_not_compared(
+    store: ArtifactStore, base: Artifact, dpo: Artifact, damaged: str
+) -> None:
+    arbiters = [artifact(store, name) for name in ("control_reward_model", "reward_model", "reward_dataset")]
+    contest = contest_for_service(store, *arbiters)
+    (store.current(damaged).path / "adapter_model.safetensors").write_bytes(b"x")
+    with pytest.raises(GalileuError, match=f"{damaged}.* is not what its manifest says"):
+        make_evaluation(store, contest, EvaluationSettings(), not_to_be_launched, resources=Resources())
+
+
+def test_a_winner_that_was_damaged_since_is_not_promoted(store: ArtifactStore, base: Artifact, dpo: Artifact) -> None:
+    found = evaluated(store, against(base, dpo, 150))
+    (dpo.path / "adapter_model.safetensors").write_bytes(b"x")
+    with pytest.raises(GalileuError, match=f"{dpo.id} is not what its manifest says"):
+        settle(store, found, RULE)
+    assert in_service(store).id == base.id
+
+
+def not_to_be_launched(*_: object, **__: object) -> Any:
+    raise AssertionError("the comparison was started")
 
 
 @pytest.mark.parametrize("language", ["pt", "en"])

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,11 @@ def two(store: ArtifactStore) -> str:
 
 
 def a_model(store: ArtifactStore, number: int) -> str:
-    return store.make(Plan("dpo_model", [], {"number": number}), lambda folder: Outcome()).artifact.id
+    def write(folder: Path) -> Outcome:
+        (folder / "weights.bin").write_bytes(bytes(16))
+        return Outcome()
+
+    return store.make(Plan("dpo_model", [], {"number": number}), write).artifact.id
 
 
 def test_nobody_is_promoted_at_first(service: ChampionFile) -> None:
@@ -110,6 +115,39 @@ def test_only_models_that_are_there_come_into_service(
     shutil.rmtree(store.load(two).path)
     with pytest.raises(MissingArtifactError, match="galileu promote ID"):
         in_service(store)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "changed file": lambda folder: flip(folder / "weights.bin"),
+    "missing file": lambda folder: (folder / "weights.bin").unlink(),
+    "foreign file": lambda folder: (folder / "model.safetensors").write_bytes(b"x"),
+    "edited manifest": lambda folder: edit(folder / "manifest.json"),
+}
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[3] ^= 1
+    file.write_bytes(data)
+
+
+def edit(manifest: Path) -> None:
+    manifest.write_text(manifest.read_text().replace('"number": 2', '"number": 3'))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_model_that_is_not_what_its_manifest_says_comes_into_service_neither_way(
+    service: ChampionFile, store: ArtifactStore, one: str, two: str, damage: str
+) -> None:
+    whole = store.load(two).path
+    service.promote(two, by="person", in_place_of=None)
+    service.promote(one, by="person", in_place_of=two)
+    DAMAGES[damage](whole)
+    with pytest.raises(GalileuError, match=f"{two} is not what its manifest says: {damage}"):
+        service.roll_back()
+    with pytest.raises(GalileuError, match="neither compared, promoted nor served"):
+        service.promote(two, by="rule", in_place_of=one)
+    assert in_service(store).id == one
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 4))))

@@ -114,3 +114,16 @@ def test_the_oldest_turns_give_way(store: ArtifactStore, base: Artifact, tokeniz
     assert isinstance(Talker(store).answer(base, [*turns, *QUESTION], GREEDY), str)
     with pytest.raises(InputError, match="longer than the model's context"):
         Talker(store).answer(base, [{"role": "user", "content": "palavra " * 5_000}], GREEDY)
+
+
+@pytest.mark.parametrize("damaged", ["base", "adapter"])
+def test_a_model_that_is_not_what_its_manifest_says_is_not_served(
+    store: ArtifactStore, base: Artifact, damaged: str
+) -> None:
+    model = adapter_on(store, base, 1)
+    weights = base.path / "model.safetensors" if damaged == "base" else model.path / "adapter_model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(GalileuError, match=r"is not what its manifest says: changed file \((adapter_)?model.safe"):
+        Talker(store).answer(model, QUESTION, GREEDY)
