@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
-from galileu_pipeline.errors import InputError, MissingArtifactError
+from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback import snapshots
 from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
 from galileu_pipeline.feedback.analytics.markdown_report import markdown
@@ -54,15 +54,7 @@ def refresh_raw_feedback(
         report = IngestionReport()
         if data.feedback_db.exists() or not ledger(connection)["rows_in"]:
             report = ingestor_of(connection).sqlite(SqliteFeedback(data.feedback_db))
-        state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
-
-    def write(folder: Path) -> Outcome:
-        snapshots.write_summary(folder, {"content": digest, "masked": masked})
-        return Outcome(metrics=state)
-
-    # The digest of the rows is the config: other rows, another id.
-    plan = Plan("raw_feedback", [], {"content": digest, "repair_text": repair_text, **state})
-    return store.make(plan, write, run=run), report
+        return _record(store, connection, repair_text=repair_text, run=run), report
 
 
 def empty_inbox(warehouse: Warehouse, data: DataFolder, *, repair_text: bool) -> list[Delivery]:
@@ -148,7 +140,7 @@ def make_preference_pairs(
 ) -> Made:
     """Pair the warehouse's answers, and leave pairs, sources and scored answers as Parquet."""
     with warehouse.open() as connection:
-        _require_state(connection, raw_feedback)
+        raw_feedback = _recorded(store, connection, raw_feedback, run)
         return _pair(store, connection, raw_feedback, settings, run=run, force=force)
 
 
@@ -178,18 +170,12 @@ def replay_preference_pairs(
             connection.execute("SET VARIABLE until = $value", {"value": until})
             connection.execute(sql("leave_out_feedback"))
             connection.execute(sql("forget_derived"))
-        state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
+        state = ledger(connection)
         if not state["interactions"]:
             raise InputError("No feedback would be left to pair. Leave out less, or materialize raw_feedback first.")
-
-        def write(folder: Path) -> Outcome:
-            snapshots.write_summary(folder, {"content": digest, "masked": masked})
-            return Outcome(metrics=state)
-
         # Not who was left out: the person may ask to be erased.
-        left_out = {"left_out": before["interactions"] - state["interactions"]} if state != before else {}
-        config = {"content": digest, "repair_text": repair_text, **state, **left_out}
-        raw_feedback = store.make(Plan("raw_feedback", [], config), write).artifact
+        left_out = before["interactions"] - state["interactions"]
+        raw_feedback = _record(store, connection, repair_text=repair_text, left_out=left_out).artifact
         return _pair(store, connection, raw_feedback, settings)
 
 
@@ -304,11 +290,21 @@ def make_feedback_analytics(
     force: bool = False,
 ) -> Made:
     """Statistics of the feedback: `analytics.json`, a page of tables, and plots."""
+    with warehouse.open() as connection:
+        raw_feedback = _recorded(store, connection, raw_feedback, run)
+        return _analyse(store, connection, raw_feedback, run=run, force=force)
 
+
+def _analyse(
+    store: ArtifactStore,
+    connection: duckdb.DuckDBPyConnection,
+    raw_feedback: Artifact,
+    *,
+    run: RunInfo | None,
+    force: bool,
+) -> Made:
     def write(folder: Path) -> Outcome:
-        with warehouse.open() as connection:
-            _require_state(connection, raw_feedback)
-            analytics = analyse(connection)
+        analytics = analyse(connection)
         (folder / "analytics.json").write_text(analytics.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / "analytics.md").write_text(markdown(analytics), encoding="utf-8")
         for name, png in plots(analytics).items():
@@ -323,10 +319,33 @@ def read_analytics(artifact: Artifact) -> FeedbackAnalytics:
     return FeedbackAnalytics.model_validate_json((artifact.path / "analytics.json").read_text(encoding="utf-8"))
 
 
-def _require_state(connection: duckdb.DuckDBPyConnection, raw_feedback: Artifact) -> None:
-    """The lineage of what follows names `raw_feedback`, so the warehouse must hold just those rows."""
-    if ledger(connection) != raw_feedback.manifest.metrics:
-        raise MissingArtifactError(
-            f"The warehouse has changed since {raw_feedback.id} was recorded. Materialize raw_feedback again: "
-            "dagster asset materialize --select raw_feedback."
-        )
+def _record(
+    store: ArtifactStore,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    repair_text: bool,
+    left_out: int = 0,
+    run: RunInfo | None = None,
+) -> Made:
+    """What the warehouse holds, as an artifact. The digest of the rows is the config: other rows, another id."""
+    state, digest, masked = ledger(connection), content_digest(connection), masked_by_kind(connection)
+
+    def write(folder: Path) -> Outcome:
+        snapshots.write_summary(folder, {"content": digest, "masked": masked})
+        return Outcome(metrics=state)
+
+    config = {"content": digest, "repair_text": repair_text, **state, **({"left_out": left_out} if left_out else {})}
+    return store.make(Plan("raw_feedback", [], config), write, run=run)
+
+
+def _recorded(
+    store: ArtifactStore, connection: duckdb.DuckDBPyConnection, raw_feedback: Artifact, run: RunInfo | None
+) -> Artifact:
+    """`raw_feedback`, if the warehouse holds just those rows; another record where somebody imported files meanwhile.
+
+    The lineage of what follows must name the rows that it is made of.
+    """
+    if ledger(connection) == raw_feedback.manifest.metrics:
+        return raw_feedback
+    repair_text = bool(raw_feedback.manifest.config.get("repair_text", True))
+    return _record(store, connection, repair_text=repair_text, run=run).artifact

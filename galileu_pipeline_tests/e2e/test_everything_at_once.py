@@ -1,5 +1,6 @@
 """A minute in which everybody uses the same data folder: nobody is told that it is locked."""
 
+import json
 import re
 import subprocess
 import threading
@@ -7,8 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
+from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.database import connect
 from galileu_pipeline_tests.e2e.browser import RunningChat, ask, needs_browser, playwright
 from galileu_pipeline_tests.e2e.sandbox import Sandbox, copy_of
 
@@ -80,6 +84,7 @@ def test_everybody_works_or_waits(chat: RunningChat, page: Any) -> None:
     users = {
         "one materialization": Repeated(lambda: box.shell(f"{materialize} raw_feedback,preference_pairs"), until),
         "another materialization": Repeated(lambda: box.shell(f"{materialize} raw_feedback"), until),
+        "import": Repeated(lambda: import_a_vote(box), until),
         "stats": Repeated(lambda: box.galileu("stats", "--json"), until),
         "quarantine": Repeated(lambda: box.galileu("quarantine", "--json"), until),
         "sensors": Repeated(lambda: box.shell(f"python -c '{SENSORS}'"), until),
@@ -99,6 +104,31 @@ def test_everybody_works_or_waits(chat: RunningChat, page: Any) -> None:
             assert not re.search(r"is locked|set lock|in use by another", done.stdout + done.stderr), name
     assert page.evaluate("window.warnings") == []
     assert votes > 0
+    refreshed = box.shell(f"{materialize} raw_feedback")
+    assert refreshed.returncode == 0, refreshed.stderr
+    with connect(str(DataFolder(box.data).warehouse)) as warehouse:
+        assert count(warehouse, "feedback_id LIKE 'imported-%'") == len(users["import"].done)
+        assert count(warehouse, "query LIKE 'Pergunta número%'") == votes
+
+
+def import_a_vote(box: Sandbox) -> subprocess.CompletedProcess[str]:
+    """One that nobody imported before."""
+    name = f"imported-{time.monotonic_ns()}"
+    vote = {
+        "feedback_id": name,
+        "query": f"{name}?",
+        "response": "Sim.",
+        "rating": 5,
+        "timestamp": "2026-10-30T12:00:00Z",
+    }
+    file = box.root / f"{name}.jsonl"
+    file.write_text(json.dumps(vote), encoding="utf-8")
+    return box.galileu("import", str(file))
+
+
+def count(warehouse: duckdb.DuckDBPyConnection, condition: str) -> int:
+    ((rows,),) = warehouse.execute(f"SELECT count(DISTINCT feedback_id) FROM feedback WHERE {condition}").fetchall()
+    return int(rows)
 
 
 def questions_rated(chat: RunningChat) -> int:

@@ -20,7 +20,9 @@ from galileu_pipeline.feedback.pairing.pairs import PairingSettings, PairingStra
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.graph import Graph
-from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, ingest
+from galileu_pipeline.lineage.verification import verify
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, import_file, ingest
+from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 DATASETS = DatasetSettings(system_prompt="")
 QUERIES, ANSWERS = ["Quem é você?", "quem é você", "O que é a Lua?", "Onde nasceu?"], ["a", "b", "c"]
@@ -90,6 +92,29 @@ def made_of(history: list[Row], pairing: PairingSettings) -> Iterator[Made]:
             stages.make_sft_dataset(store, pairs, data.curated, pairing, DATASETS, TextCleaner(True)).artifact,
         ]
         yield Made(store, pairs, datasets)
+
+
+def test_what_is_imported_between_two_steps_is_in_their_lineage(tmp_path: Path) -> None:
+    data = DataFolder(tmp_path)
+    warehouse, store = Warehouse(data.warehouse), ArtifactStore(data, "tiny")
+    rows = [
+        {"feedback_id": f"f{number}", "query": f"q{number // 2}", "response": f"a{number}", "rating": 1 + number % 2}
+        for number in range(8)
+    ]
+    import_file(warehouse, json_lines(tmp_path / "first.jsonl", rows[:4]))
+    raw, _ = stages.refresh_raw_feedback(store, warehouse, data, repair_text=True)
+    import_file(warehouse, json_lines(tmp_path / "second.jsonl", rows[4:]))
+    for made in (
+        stages.make_preference_pairs(store, warehouse, raw.artifact, PairingSettings()),
+        stages.make_feedback_analytics(store, warehouse, raw.artifact),
+    ):
+        (ref,) = made.artifact.manifest.inputs
+        assert ref.asset == "raw_feedback"
+        assert store.load(ref.id).manifest.metrics["accepted"] == 8
+    assert raw.artifact.manifest.metrics["accepted"] == 4
+    assert verify(store) == []
+    again, _ = stages.refresh_raw_feedback(store, warehouse, data, repair_text=True)
+    assert again.artifact.id == ref.id
 
 
 @settings(max_examples=8, deadline=None)
