@@ -11,6 +11,7 @@ from trl import DPOConfig, DPOTrainer
 from galileu_pipeline.evaluation.statistics import preference_accuracy
 from galileu_pipeline.training.backbone import load_policy
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
+from galileu_pipeline.training.completion_head import score_completions_alone
 from galileu_pipeline.training.examples import EncodedRow, preference
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.memory import EvenExamples
@@ -50,7 +51,9 @@ class DpoRecipe(Recipe[DpoSettings]):
             loss_type=["robust" if smoothing else "sigmoid"],  # the sigmoid loss of TRL takes no smoothing
             label_smoothing=smoothing,
         )
-        return EncodedDPOTrainer(model, args=args, processing_class=tokenizer, **common)
+        trainer = EncodedDPOTrainer(model, args=args, processing_class=tokenizer, **common)
+        score_completions_alone(model.get_base_model())
+        return trainer
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         model: Any = trainer.model

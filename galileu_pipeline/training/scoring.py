@@ -37,8 +37,12 @@ def answer_logprobs(
     """log p of every answer under a causal `model`, in the given order."""
     results: dict[int, AnswerLogprob] = {}
     for batch in _batches(model, tokenizer, answers, batch_size):
-        logits_BTV = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, :-1]
-        next_BT, mask_BT = batch.ids_BT[:, 1:], batch.answer_BT[:, 1:]
+        # The logits before a token are those that predict it; those of what all prompts have are never computed.
+        kept = batch.ids_BT.shape[1] - max(min(answers[index].prompt_tokens for index in batch.indices), 1)
+        logits_BTV = model(
+            input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=kept + 1, use_cache=False
+        ).logits[:, :-1]
+        next_BT, mask_BT = batch.ids_BT[:, -kept:], batch.answer_BT[:, -kept:]
         logprobs_BT = token_logprobs(logits_BTV, next_BT) * mask_BT
         guessed_BT = (logits_BTV.argmax(-1) == next_BT) * mask_BT
         sums = (figures_BT.sum(1).tolist() for figures_BT in (logprobs_BT, mask_BT, guessed_BT))
@@ -56,7 +60,7 @@ def answer_rewards(
     sampled = [EncodedAnswer(up_to_the_end(tokenizer, answer.ids), answer.prompt_tokens) for answer in answers]
     results: dict[int, float] = {}
     for batch in _batches(model, tokenizer, sampled, batch_size):
-        rewards_B = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT).logits[:, 0]
+        rewards_B = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT, use_cache=False).logits[:, 0]
         results.update(zip(batch.indices, rewards_B.float().tolist(), strict=True))
     return [results[index] for index in range(len(answers))]
 

@@ -10,6 +10,7 @@ from trl import SFTConfig, SFTTrainer
 
 from galileu_pipeline.training.backbone import load_policy
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
+from galileu_pipeline.training.completion_head import score_completions_alone
 from galileu_pipeline.training.encoding import EncodedAnswer
 from galileu_pipeline.training.examples import IGNORED_LABEL, EncodedRow, completion
 from galileu_pipeline.training.runner import Recipe
@@ -36,7 +37,9 @@ class SftRecipe(Recipe[SftSettings]):
         self, model: PeftModel, tokenizer: PreTrainedTokenizerBase, common: dict[str, Any]
     ) -> WholeCheckpoints:
         args = SFTConfig(**common.pop("args"), packing=False)
-        return _Trainer(model, args=args, processing_class=tokenizer, **common)
+        trainer = _Trainer(model, args=args, processing_class=tokenizer, **common)
+        score_completions_alone(model.get_base_model())
+        return trainer
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
         # A fresh LoRA adds nothing, so this is the base model.

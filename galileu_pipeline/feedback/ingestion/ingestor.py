@@ -227,10 +227,14 @@ class Ingestor:
             raw_rows = Feed(parser, "raw_rows")
 
             def parsed() -> Iterator[Batch]:
+                planned = None
                 for batch in batches:
-                    self._set_variables(parser, batch.paths, judge.scale)
                     raw_rows.put(numbered(batch))
-                    yield Batch(batch, judge.see(parser.sql(sql("ingestion/parse_rows")).to_arrow_table()))
+                    if planned != (batch.paths, judge.scale):
+                        planned = (batch.paths, judge.scale)
+                        self._set_variables(parser, *planned)
+                        parser.execute(f"PREPARE parse_rows AS {sql('ingestion/parse_rows')}")
+                    yield Batch(batch, judge.see(parser.sql("EXECUTE parse_rows").to_arrow_table()))
 
             def prepared() -> Iterator[Batch]:
                 for batch in one_ahead(parsed()):

@@ -31,7 +31,7 @@ def make_policy(base: Path, seed: int = 0) -> PeftModel:
 
 
 def prompts(count: int = 32) -> Dataset:
-    return Dataset.from_list([{"prompt": [{"role": "user", "content": f"Pergunta {n}?"}]} for n in range(count)])
+    return Dataset.from_list([{"prompt": [{"role": "user", "content": f"{n}?"}]} for n in range(count)])
 
 
 def share_with_an_a(tokenizer: PreTrainedTokenizerBase) -> RewardFunction:

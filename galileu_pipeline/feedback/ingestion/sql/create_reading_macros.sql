@@ -1,8 +1,9 @@
 -- How fields that people and programs write in many ways are read. What is not certain is NULL, and refused.
 -- Variables: earliest_time, latest_time (TIMESTAMP); others as for parse_rows.sql.
 
-CREATE OR REPLACE TEMP MACRO plausible_time(moment) AS
-    CASE WHEN moment BETWEEN getvariable('earliest_time') AND getvariable('latest_time') THEN moment END;
+-- The first that is plausible. A parameter of a macro is written out where it stands, one of a lambda is worked out once.
+CREATE OR REPLACE TEMP MACRO first_plausible(moments) AS
+    list_filter(moments, lambda moment: moment BETWEEN getvariable('earliest_time') AND getvariable('latest_time'))[1];
 
 -- Microseconds since 1970; NULL beyond what a TIMESTAMP holds.
 CREATE OR REPLACE TEMP MACRO time_of_epoch(microseconds) AS TRY(make_timestamp(microseconds::BIGINT));
@@ -10,27 +11,30 @@ CREATE OR REPLACE TEMP MACRO time_of_epoch(microseconds) AS TRY(make_timestamp(m
 -- A number as seconds, milli- or microseconds since 1970: at most one of them is a plausible time. Where none is, eight,
 -- twelve or fourteen digits may be a date without separators.
 CREATE OR REPLACE TEMP MACRO time_of_number(digits) AS
-    coalesce(
-        plausible_time(time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000000)),
-        plausible_time(time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000)),
-        plausible_time(time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)))),
+    first_plausible([
+        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000000),
+        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000),
+        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6))),
         CASE length(digits)
             WHEN 8 THEN try_strptime(digits, '%Y%m%d')
             WHEN 12 THEN try_strptime(digits, '%Y%m%d%H%M')
             WHEN 14 THEN try_strptime(digits, '%Y%m%d%H%M%S')
         END
-    );
+    ]);
 
--- `part`: year, month, day, clock, fraction, offset, as text; the last three may be empty.
-CREATE OR REPLACE TEMP MACRO time_of_parts(part) AS
-    TRY_CAST(
-        concat(
-            part.year, '-', part.month, '-', part.day,
-            CASE WHEN part.clock <> '' THEN ' ' || part.clock END,
-            CASE WHEN part.fraction <> '' THEN '.' || part.fraction END,
-            part."offset"
-        ) AS TIMESTAMPTZ
-    )::TIMESTAMP;
+-- `parts`: year, month, day, clock, fraction, offset, as text; the last three may be empty.
+CREATE OR REPLACE TEMP MACRO time_of_parts(parts) AS
+    list_transform(
+        [parts],
+        lambda part: TRY_CAST(
+            concat(
+                part.year, '-', part.month, '-', part.day,
+                CASE WHEN part.clock <> '' THEN ' ' || part.clock END,
+                CASE WHEN part.fraction <> '' THEN '.' || part.fraction END,
+                part."offset"
+            ) AS TIMESTAMPTZ
+        )::TIMESTAMP
+    )[1];
 
 -- ISO 8601, also with blanks and offsets as other programs write them.
 CREATE OR REPLACE TEMP MACRO time_of_iso(text) AS
@@ -74,14 +78,14 @@ CREATE OR REPLACE TEMP MACRO time_of_mail(text) AS
 -- Text without outer blanks as a time in UTC, which it is taken for where it has no offset. The first way is a short cut for
 -- what programs write; the others would read the same.
 CREATE OR REPLACE TEMP MACRO time_of(text) AS
-    plausible_time(
+    first_plausible([
         CASE
             WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
             THEN TRY_CAST(text AS TIMESTAMPTZ)::TIMESTAMP
             WHEN regexp_full_match(text, '\d+([.,]\d+)?') THEN time_of_number(text)
             ELSE coalesce(time_of_iso(text), time_of_brazil(text), time_of_mail(text))
         END
-    );
+    ]);
 
 -- A vote between two answers, in the words of this project, of chatbot arenas and of people.
 CREATE OR REPLACE TEMP MACRO verdict_of(text) AS

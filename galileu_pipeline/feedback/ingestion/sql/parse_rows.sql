@@ -12,6 +12,7 @@ fields AS (
         ordinal,
         position,
         root,
+        strlen(row)                                                                       AS bytes,
         -- What is empty is as if it were not there: CSV cannot tell the two apart.
         CASE
             WHEN root = 'OBJECT'
@@ -25,15 +26,19 @@ named AS (
         ordinal,
         position,
         root,
-        list_filter(
-            list_zip(
-                ['query', 'response', 'comment', 'response_chosen', 'response_rejected', 'response_left',
-                    'response_right', 'reason'],
-                type[1:8],
-                list_transform(value[1:8], lambda text: length(text))
-            ),
-            lambda field: field[2] NOT IN ('VARCHAR', 'NULL') OR field[3] > getvariable('max_text_chars')
-        )[1]                                               AS bad_text,
+        -- The slower look is for rows in which it may find something.
+        CASE
+            WHEN bytes > getvariable('max_text_chars') OR NOT list_has_all(['VARCHAR', 'NULL'], type[1:8])
+                THEN list_filter(
+                    list_zip(
+                        ['query', 'response', 'comment', 'response_chosen', 'response_rejected', 'response_left',
+                            'response_right', 'reason'],
+                        type[1:8],
+                        list_transform(value[1:8], lambda text: length(text))
+                    ),
+                    lambda field: field[2] NOT IN ('VARCHAR', 'NULL') OR field[3] > getvariable('max_text_chars')
+                )[1]
+        END                                                AS bad_text,
         value[1]                                           AS query,
         value[2]                                           AS response,
         value[3]                                           AS comment,
