@@ -5,7 +5,8 @@
 
 Both are whole processes, from their start to the saved adapter, run by turns. The pipeline also evaluates on held-out
 pairs and generates samples, which the script does not; the stage's own clock says how long that took, and the ratio
-is given with it and without it.
+is given with it and without it. On a CPU the pipeline's output layer and attention are faster ones than the script's
+(docs/how-it-works.md), so the ratio may be below 1.
 """
 
 import argparse

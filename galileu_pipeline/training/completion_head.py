@@ -9,15 +9,38 @@ Shapes: B batch, L tokens, N tokens that count, D hidden size, V vocabulary.
 
 import functools
 import types
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
-from trl.trainer.utils import FusedCausalLMOutput
+from transformers.utils import ModelOutput
+
+from galileu_pipeline.training.logprobs import logprob_gradient
 
 _CHUNK_TOKENS = 128  # whose logits are held at a time
 # What some architectures do to their logits, by the names in their configs.
 _TRANSFORMS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+
+
+@dataclass
+class ScoredTokens(ModelOutput):
+    """What TRL's trainers read of a fused head: (B, L - 1) each, 0 where a token does not count.
+
+    Attributes:
+        log_probs: of the tokens, nats; the only one with a gradient.
+        entropy: of the distribution that each was one of, nats.
+        mean_logits: over the vocabulary.
+        is_top1: it is the likeliest token.
+        label_mask: it counts.
+    """
+
+    log_probs: torch.Tensor | None = None
+    entropy: torch.Tensor | None = None
+    mean_logits: torch.Tensor | None = None
+    is_top1: torch.Tensor | None = None
+    label_mask: torch.Tensor | None = None
 
 
 def score_completions_alone(model: Any) -> None:
@@ -42,9 +65,9 @@ def score_completions_alone(model: Any) -> None:
         next_BL = labels[:, 1:]
         mask_BL = next_BL != -100
         scores = completion_scores(hidden_BLD[mask_BL], head.weight, next_BL[mask_BL])
-        names = ("log_probs", "entropy", "mean_logits", "is_top1")
         placed = (score.new_zeros(mask_BL.shape).masked_scatter(mask_BL, score) for score in scores)
-        return FusedCausalLMOutput(label_mask=mask_BL, **dict(zip(names, placed, strict=True)))
+        names = ("log_probs", "entropy", "mean_logits", "is_top1")
+        return ScoredTokens(**dict(zip(names, placed, strict=True)), label_mask=mask_BL)
 
     model.forward = types.MethodType(forward, model)
 
@@ -65,12 +88,11 @@ class _CompletionScores(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, hidden_ND: torch.Tensor, weight_VD: torch.Tensor, ids_N: torch.Tensor) -> Any:
-        cpu = hidden_ND.device.type
-        ctx.dtype = torch.get_autocast_dtype(cpu) if torch.is_autocast_enabled(cpu) else hidden_ND.dtype
+        device = hidden_ND.device.type
+        ctx.dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_ND.dtype
         ctx.save_for_backward(hidden_ND, weight_VD, ids_N)
         parts = [
-            _scores(_logits(chunk_ND, weight_VD, ctx.dtype), chunk_N)
-            for chunk_ND, chunk_N in zip(hidden_ND.split(_CHUNK_TOKENS), ids_N.split(_CHUNK_TOKENS), strict=True)
+            _scores(_logits(chunk_ND, weight_VD, ctx.dtype), chunk_N) for chunk_ND, chunk_N in _chunks(hidden_ND, ids_N)
         ]
         logprobs_N, *others = (torch.cat(columns) for columns in zip(*parts, strict=True))
         ctx.mark_non_differentiable(*others)
@@ -79,16 +101,16 @@ class _CompletionScores(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         hidden_ND, weight_VD, ids_N = ctx.saved_tensors
-        result_ND = torch.empty_like(hidden_ND)
-        places = range(0, len(ids_N), _CHUNK_TOKENS)
-        for chunk in (slice(place, place + _CHUNK_TOKENS) for place in places):
-            gradient_N1 = gradients[0][chunk].unsqueeze(-1)
-            # d log p(id) / d logit(v) = [v is id] - p(v)
-            logits_NV = _logits(hidden_ND[chunk], weight_VD, ctx.dtype)
-            gradient_NV = logits_NV.softmax(-1).mul_(-gradient_N1)
-            gradient_NV.scatter_add_(-1, ids_N[chunk].unsqueeze(-1), gradient_N1)
-            result_ND[chunk] = gradient_NV.to(ctx.dtype) @ weight_VD.to(ctx.dtype)
-        return result_ND, None, None
+        parts = [
+            logprob_gradient(_logits(chunk_ND, weight_VD, ctx.dtype), chunk_N, upstream_N).to(ctx.dtype)
+            @ weight_VD.to(ctx.dtype)
+            for chunk_ND, chunk_N, upstream_N in _chunks(hidden_ND, ids_N, gradients[0])
+        ]
+        return torch.cat(parts).to(hidden_ND.dtype), None, None
+
+
+def _chunks(*columns: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    return zip(*(column.split(_CHUNK_TOKENS) for column in columns), strict=True)
 
 
 def _logits(hidden_ND: torch.Tensor, weight_VD: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -41,12 +41,18 @@ class _TokenLogprobs(torch.autograd.Function):
         (gradient_BT,) = gradients
         logits_BTV, ids_BT = ctx.saved_tensors
         result_BTV = torch.zeros_like(logits_BTV)
+        temperature, _ = ctx.shape
         for row, (logits_TV, ids_T) in enumerate(zip(logits_BTV, ids_BT, strict=True)):
-            # d log p(id) / d logit(v) = ([v is id] - p(v)) / temperature
-            scale_T1 = (gradient_BT[row] / ctx.shape[0]).unsqueeze(-1)
-            row_TV = _shaped(logits_TV, ids_T, *ctx.shape).softmax(-1).mul_(-scale_T1)
-            result_BTV[row, : len(ids_T)] = row_TV.scatter_add_(-1, ids_T.unsqueeze(-1), scale_T1)
+            shaped_TV = _shaped(logits_TV, ids_T, *ctx.shape)
+            result_BTV[row, : len(ids_T)] = logprob_gradient(shaped_TV, ids_T, gradient_BT[row] / temperature)
         return result_BTV, None, None, None
+
+
+def logprob_gradient(logits_TV: torch.Tensor, ids_T: torch.Tensor, upstream_T: torch.Tensor) -> torch.Tensor:
+    """What `upstream_T`, the gradient by log p of `ids_T`, is by the logits, (T, V), fp32 as they are."""
+    # d log p(id) / d logit(v) = [v is id] - p(v)
+    upstream_T1 = upstream_T.unsqueeze(-1)
+    return logits_TV.softmax(-1).mul_(-upstream_T1).scatter_add_(-1, ids_T.unsqueeze(-1), upstream_T1)
 
 
 def _shaped(

@@ -15,6 +15,7 @@ import pytest
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
 from galileu_pipeline.feedback.ingestion.ingestor import Ingestor, content_digest
+from galileu_pipeline.feedback.ingestion.sources import json_lines
 from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse, folded
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
@@ -280,3 +281,18 @@ def test_tables_of_one_file_may_name_a_field_otherwise(tmp_path: Path, warehouse
     people = "SELECT count(DISTINCT user_id) FROM (SELECT user_id FROM feedback UNION ALL SELECT user_id FROM {})"
     with warehouse.open() as connection:
         assert connection.execute(people.format("feedback_choices")).fetchall() == [(2,)]
+
+
+def test_a_column_that_only_later_batches_have_is_read(
+    tmp_path: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "BATCH_BYTES", 150)  # about two rows
+    rows: list[Row] = [{"query": f"q{number}", "response": "r", "rating": 5} for number in range(12)]
+    for row in rows[6:]:
+        row["Comentário" if row["query"] == "q11" else "Comment"] = f"of {row['query']}"
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert read(warehouse, path).accepted == 12
+    with warehouse.open() as connection:
+        found = connection.execute("SELECT query, comment FROM feedback WHERE comment IS NOT NULL").fetchall()
+    assert sorted(found) == sorted((row["query"], row["Comment"]) for row in rows if "Comment" in row)

@@ -230,6 +230,7 @@ class Ingestor:
                 planned = None
                 for batch in batches:
                     raw_rows.put(numbered(batch))
+                    # Planning takes as long as thousands of rows, and the variables are constants of a plan.
                     if planned != (batch.paths, judge.scale):
                         planned = (batch.paths, judge.scale)
                         self._set_variables(parser, *planned)
