@@ -14,7 +14,7 @@ from galileu_pipeline.training.settings import stage_of_asset
 
 
 class HeldOutResult(BaseModel):
-    """A model's preference accuracy on the held-out pairs, and the base model's on the same pairs.
+    """A model's preference accuracy on the held-out pairs, and the base model's on the same pairs, if it was measured.
 
     `reward_gain` is how much more the reward model gives to its answers to held-out questions than to the SFT
     model's; only PPO measures it.
@@ -23,7 +23,7 @@ class HeldOutResult(BaseModel):
     asset: str
     id: str
     accuracy: PreferenceAccuracy
-    base_accuracy: PreferenceAccuracy
+    base_accuracy: PreferenceAccuracy | None
     reward_gain: Mean | None
     manifest: Path
 
@@ -49,28 +49,27 @@ class ModelSummary(BaseModel):
 def held_out_results(store: ArtifactStore) -> list[HeldOutResult]:
     """The current models, as far as they have been measured on held-out pairs.
 
-    Of the SFT model and the base, what the DPO stage measured, or the PPO stage where there was no DPO.
+    Of the SFT model and the base, what the DPO stage measured.
     """
     models = {
         asset: model
         for asset in ("sft_model", "dpo_model", "reward_model", "ppo_model")
         if (model := store.find_current(asset))
     }
-    policy = models.get("dpo_model") or models.get("ppo_model")
-    if policy is None:
-        return []
-    measured = policy.manifest.metrics["preference_accuracy"]
+    by_dpo = models["dpo_model"].manifest.metrics["preference_accuracy"] if "dpo_model" in models else {}
     return [
         HeldOutResult(
             asset=asset,
             id=model.id,
-            accuracy=PreferenceAccuracy.model_validate({**measured, **own.get("preference_accuracy", {})}[asset]),
-            base_accuracy=PreferenceAccuracy.model_validate(measured["base_model"]),
-            reward_gain=Mean.model_validate(own["held_out_reward"]["gain"]) if "held_out_reward" in own else None,
+            accuracy=accuracies[asset],
+            base_accuracy=by_dpo.get("base_model"),
+            reward_gain=own["held_out_reward"]["gain"] if "held_out_reward" in own else None,
             manifest=model.path / MANIFEST_NAME,
         )
         for asset, model in models.items()
         for own in [model.manifest.metrics]
+        for accuracies in [{**by_dpo, **own.get("preference_accuracy", {})}]
+        if asset in accuracies
     ]
 
 

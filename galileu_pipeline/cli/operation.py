@@ -39,7 +39,7 @@ def demo(as_json: AsJson = False) -> None:
     for column in ("model", "accuracy", "base model, same pairs", "manifest"):
         table.add_column(column, overflow="fold")
     for row in results:
-        table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy), short(row.manifest))
+        table.add_row(row.asset, str(row.accuracy), str(row.base_accuracy or "not measured"), short(row.manifest))
     out.print(table)
     for row in results:
         if row.reward_gain:

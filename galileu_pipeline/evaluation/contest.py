@@ -49,13 +49,13 @@ from galileu_pipeline.feedback.pairing.datasets import conversation
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.process import Report
 from galileu_pipeline.training.backbone import load_judge, load_tokenizer
-from galileu_pipeline.training.encoding import Messages, encode_answer, encode_prompt
+from galileu_pipeline.training.encoding import EncodedAnswer, Messages, encode_answer, encode_prompt
 from galileu_pipeline.training.examples import Encode, completion, encode_examples, preference
 from galileu_pipeline.training.generation import GeneratedAnswer, generate
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs, questions_of
 from galileu_pipeline.training.networks import Network, Networks
 from galileu_pipeline.training.runner import read_split
-from galileu_pipeline.training.scoring import answer_rewards
+from galileu_pipeline.training.scoring import grouped_rewards
 from galileu_pipeline.training.settings import ModelFiles
 
 _TEXT_TOKENS = 256
@@ -154,7 +154,7 @@ def perform(
     questions = [*(prompt[-1]["content"] for prompt in prompts), *(canary.prompt for canary in asked)]
     # As the chat would: with the system prompt of the model's own profile.
     conversations = [conversation(model.system_prompt, question) for question in questions]
-    held_out = HeldOutPairs(tokenizer, encode_examples(pairs, tokenizer, preference).rows, settings.batch_size)
+    held_out = HeldOutPairs(tokenizer, encode_examples(pairs, tokenizer, preference).rows, settings.scoring_batch_size)
     with network.speaking(model.id):
         answers = generate(network.model, tokenizer, conversations, settings.max_new_tokens, settings.batch_size)
         logprobs = held_out.logprobs(network.model)
@@ -209,24 +209,24 @@ def judged(
     """The record of the reward model `by` against people, and its rewards, (models, prompts)."""
     judge = load_judge(by, tokenizer)
 
-    def rewards(questions: Sequence[Messages], answers: Sequence[Messages]) -> list[float]:
-        encoded = [
-            encode_answer(tokenizer, question, answer) for question, answer in zip(questions, answers, strict=True)
-        ]
-        return answer_rewards(judge, tokenizer, encoded, spec.settings.batch_size)
+    def encoded(questions: Sequence[Messages], answers: Sequence[Messages]) -> list[EncodedAnswer]:
+        return [encode_answer(tokenizer, question, answer) for question, answer in zip(questions, answers, strict=True)]
 
-    by_model = [
-        rewards(prompts, [[{"role": "assistant", "content": answer.text}] for answer in performance.answers])
+    said = [
+        encoded(prompts, [[{"role": "assistant", "content": answer.text}] for answer in performance.answers])
         for performance in performances
     ]
-    chosen, rejected = (rewards(pairs["prompt"], pairs[side]) for side in ("chosen", "rejected"))
+    of_people = [
+        *(encoded(pairs["prompt"], pairs[side]) for side in ("chosen", "rejected")),
+        encoded(rated["prompt"], rated["completion"]),
+    ]
+    rewards = grouped_rewards(judge, tokenizer, [*said, *of_people], spec.settings.scoring_batch_size)
+    by_model, (chosen, rejected, of_rated) = rewards[: len(said)], rewards[len(said) :]
     judge_record = Judge(
         id=by.id,
         accuracy=preference_accuracy(chosen, rejected, questions_of(pairs)),
         by_margin=accuracy_by_margin(chosen, rejected, peoples_margins(pairs, rated), questions_of(pairs)),
-        rank_correlation=rank_correlation(
-            rewards(rated["prompt"], rated["completion"]), rated["score"], questions_of(rated)
-        ),
+        rank_correlation=rank_correlation(of_rated, rated["score"], questions_of(rated)),
     )
     return judge_record, by_model
 

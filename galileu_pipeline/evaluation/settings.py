@@ -20,7 +20,8 @@ class EvaluationSettings(Settings):
     max_length: int = Field(
         1024, ge=16, description="tokens of question and answer; a question that leaves no room is left out and counted"
     )
-    batch_size: int = Field(16, ge=1, description="answers at once")
+    batch_size: int = Field(16, ge=1, description="answers generated at once")
+    scoring_batch_size: int = Field(16, ge=1, description="answers that a model reads in one forward pass, to judge")
 
 
 class PromotionSettings(Settings):

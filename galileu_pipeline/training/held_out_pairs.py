@@ -46,18 +46,17 @@ class HeldOutPairs:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._questions = questions_of(pairs)
-        self._chosen, self._rejected = (
-            [EncodedAnswer(row["prompt_ids"] + row[side], len(row["prompt_ids"])) for row in pairs]
+        self._answers = [
+            EncodedAnswer(row["prompt_ids"] + row[side], len(row["prompt_ids"]))
             for side in ("chosen_ids", "rejected_ids")
-        )
+            for row in pairs
+        ]
 
     def logprobs(self, model: Any) -> PairLogprobs:
         """Of all pairs under a causal model."""
-        return PairLogprobs(
-            answer_logprobs(model, self._tokenizer, self._chosen, self._batch_size),
-            answer_logprobs(model, self._tokenizer, self._rejected, self._batch_size),
-            self._questions,
-        )
+        logprobs = answer_logprobs(model, self._tokenizer, self._answers, self._batch_size)
+        pairs = len(self._questions)
+        return PairLogprobs(logprobs[:pairs], logprobs[pairs:], self._questions)
 
 
 def questions_of(rows: Dataset) -> list[str]:

@@ -1,6 +1,6 @@
 """Stage `reward`: a reward model that learns from pairs which answer people prefer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from galileu_pipeline.training.examples import EncodedRow, completion, encode_ex
 from galileu_pipeline.training.held_out_pairs import questions_of
 from galileu_pipeline.training.memory import EvenExamples
 from galileu_pipeline.training.runner import Recipe, read_split
-from galileu_pipeline.training.scoring import answer_rewards
+from galileu_pipeline.training.scoring import grouped_rewards
 from galileu_pipeline.training.settings import RewardSettings
 
 
@@ -48,33 +48,17 @@ class RewardRecipe(Recipe[RewardSettings]):
         )
         return _Trainer(model, args=args, processing_class=tokenizer, **common)
 
-    def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
-        self._untrained = self._pair_rewards(trainer.model, tokenizer, test)
-
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
-        chosen, rejected = self._pair_rewards(trainer.model, tokenizer, test)
-        margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
         rated = read_split(self.spec.dataset, "answers")
         answers = encode_examples(rated, tokenizer, completion, self.settings.max_length).rows
-        rewards = self._rewards(trainer.model, tokenizer, answers["input_ids"])
+        columns = (test["chosen_ids"], test["rejected_ids"], answers["input_ids"])
+        groups = ([EncodedAnswer(ids, 0) for ids in column] for column in columns)
+        chosen, rejected, rewards = grouped_rewards(trainer.model, tokenizer, groups, self.settings.eval_batch_size)
+        margins = [better - worse for better, worse in zip(chosen, rejected, strict=True)]
         correlation = rank_correlation(rewards, answers["score"], questions_of(answers))
-        questions = questions_of(test)
+        accuracy = preference_accuracy(chosen, rejected, questions_of(test))
         return {
-            "preference_accuracy": {
-                "reward_model": preference_accuracy(chosen, rejected, questions).model_dump(),
-                "untrained_head": preference_accuracy(*self._untrained, questions).model_dump(),
-            },
+            "preference_accuracy": {"reward_model": accuracy.model_dump()},
             "reward_margin": round(sum(margins) / len(margins), 6),
             "reward_rating_rank_correlation": correlation.model_dump() if correlation else None,
         }
-
-    def _pair_rewards(
-        self, model: Any, tokenizer: PreTrainedTokenizerBase, pairs: Dataset
-    ) -> tuple[list[float], list[float]]:
-        return (
-            self._rewards(model, tokenizer, pairs["chosen_ids"]),
-            self._rewards(model, tokenizer, pairs["rejected_ids"]),
-        )
-
-    def _rewards(self, model: Any, tokenizer: PreTrainedTokenizerBase, texts: Iterable[list[int]]) -> list[float]:
-        return answer_rewards(model, tokenizer, [EncodedAnswer(ids, 0) for ids in texts], self.settings.eval_batch_size)

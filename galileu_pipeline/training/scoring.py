@@ -1,9 +1,11 @@
 """Scores of whole answers: log-probability under a policy, reward of a reward model.
 
-Shapes: B batch, T tokens, V vocabulary. Answers of like length share a batch, so that little is padding.
+Shapes: B batch, T tokens, V vocabulary. Answers of like length share a batch, so that little is padding; the same
+answer is read once, however often it is asked for.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,10 +37,10 @@ def answer_logprobs(
     model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
 ) -> list[AnswerLogprob]:
     """log p of every answer under a causal `model`, in the given order."""
-    results: dict[int, AnswerLogprob] = {}
+    results: dict[_Key, AnswerLogprob] = {}
     for batch in _batches(model, tokenizer, answers, batch_size):
         # The logits before a token are those that predict it; those of what all prompts have are never computed.
-        kept = batch.ids_BT.shape[1] - max(min(answers[index].prompt_tokens for index in batch.indices), 1)
+        kept = batch.ids_BT.shape[1] - max(min(prompt_tokens for _, prompt_tokens in batch.keys), 1)
         logits_BTV = model(
             input_ids=batch.ids_BT, attention_mask=batch.attention_BT, logits_to_keep=kept + 1, use_cache=False
         ).logits[:, :-1]
@@ -46,8 +48,8 @@ def answer_logprobs(
         logprobs_BT = token_logprobs(logits_BTV, next_BT) * mask_BT
         guessed_BT = (logits_BTV.argmax(-1) == next_BT) * mask_BT
         sums = (figures_BT.sum(1).tolist() for figures_BT in (logprobs_BT, mask_BT, guessed_BT))
-        results.update(zip(batch.indices, map(AnswerLogprob, *sums), strict=True))
-    return [results[index] for index in range(len(answers))]
+        results.update(zip(batch.keys, map(AnswerLogprob, *sums), strict=True))
+    return [results[_key(answer)] for answer in answers]
 
 
 def answer_rewards(
@@ -58,16 +60,32 @@ def answer_rewards(
     Read at the token that ends the answer, where there is one.
     """
     sampled = [EncodedAnswer(up_to_the_end(tokenizer, answer.ids), answer.prompt_tokens) for answer in answers]
-    results: dict[int, float] = {}
+    results: dict[_Key, float] = {}
     for batch in _batches(model, tokenizer, sampled, batch_size):
         rewards_B = model(input_ids=batch.ids_BT, attention_mask=batch.attention_BT, use_cache=False).logits[:, 0]
-        results.update(zip(batch.indices, rewards_B.float().tolist(), strict=True))
-    return [results[index] for index in range(len(answers))]
+        results.update(zip(batch.keys, rewards_B.float().tolist(), strict=True))
+    return [results[_key(answer)] for answer in sampled]
+
+
+def grouped_rewards(
+    model: Any, tokenizer: PreTrainedTokenizerBase, groups: Iterable[Sequence[EncodedAnswer]], batch_size: int
+) -> list[list[float]]:
+    """`answer_rewards` of several lists of answers, a list each; what several of them have is read once."""
+    groups = list(groups)
+    rewards = iter(answer_rewards(model, tokenizer, [answer for group in groups for answer in group], batch_size))
+    return [list(itertools.islice(rewards, len(group))) for group in groups]
+
+
+_Key = tuple[tuple[int, ...], int]  # what an answer is told by: its token ids, and how many of them are the prompt's
+
+
+def _key(answer: EncodedAnswer) -> _Key:
+    return tuple(answer.ids), answer.prompt_tokens
 
 
 @dataclass(frozen=True)
 class _Batch:
-    indices: list[int]
+    keys: list[_Key]
     ids_BT: torch.Tensor
     attention_BT: torch.Tensor
     answer_BT: torch.Tensor  # 1 on the answer's tokens, 0 on prompt and padding
@@ -77,20 +95,18 @@ def _batches(
     model: Any, tokenizer: PreTrainedTokenizerBase, answers: Sequence[EncodedAnswer], batch_size: int
 ) -> Iterator[_Batch]:
     model.eval()
-    by_length = sorted(range(len(answers)), key=lambda index: len(answers[index].ids))
+    by_length = sorted({_key(answer): None for answer in answers}, key=lambda key: len(key[0]))
     with torch.no_grad():
         for start in range(0, len(by_length), batch_size):
-            indices = by_length[start : start + batch_size]
-            yield _pad(indices, [answers[index] for index in indices], tokenizer.pad_token_id, model.device)
+            yield _pad(by_length[start : start + batch_size], tokenizer.pad_token_id, model.device)
 
 
-def _pad(indices: list[int], answers: Sequence[EncodedAnswer], pad_id: int, device: torch.device) -> _Batch:
-    longest = max(len(answer.ids) for answer in answers)
-    ids_BT = torch.full((len(answers), longest), pad_id)
+def _pad(keys: list[_Key], pad_id: int, device: torch.device) -> _Batch:
+    longest = max(len(ids) for ids, _ in keys)
+    ids_BT = torch.full((len(keys), longest), pad_id)
     attention_BT, answer_BT = torch.zeros_like(ids_BT), torch.zeros_like(ids_BT)
-    for row, answer in enumerate(answers):
-        length = len(answer.ids)
-        ids_BT[row, :length] = torch.tensor(answer.ids)
-        attention_BT[row, :length] = 1
-        answer_BT[row, answer.prompt_tokens : length] = 1
-    return _Batch(indices, ids_BT.to(device), attention_BT.to(device), answer_BT.to(device))
+    for row, (ids, prompt_tokens) in enumerate(keys):
+        ids_BT[row, : len(ids)] = torch.tensor(ids)
+        attention_BT[row, : len(ids)] = 1
+        answer_BT[row, prompt_tokens : len(ids)] = 1
+    return _Batch(keys, ids_BT.to(device), attention_BT.to(device), answer_BT.to(device))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from galileu_pipeline.training.encoding import EncodedAnswer, Messages, encode_answer
-from galileu_pipeline.training.scoring import answer_logprobs, answer_rewards
+from galileu_pipeline.training.scoring import answer_logprobs, answer_rewards, grouped_rewards
 from galileu_pipeline_tests.training.closeness import about
 
 PROMPT: Messages = [{"role": "user", "content": "Quem é você?"}]
@@ -57,3 +57,17 @@ def test_rewards_do_not_depend_on_the_batch(tiny_base: Path, tokenizer: PreTrain
     alone = [answer_rewards(classifier, tokenizer, [answer], 1)[0] for answer in answers]
     assert together == about(alone)
     assert len(set(together)) == 3
+
+
+def test_the_same_answer_is_read_once(tiny_base: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    classifier = AutoModelForSequenceClassification.from_pretrained(
+        tiny_base, num_labels=1, pad_token_id=tokenizer.pad_token_id
+    )
+    rows: list[int] = []
+    classifier.register_forward_pre_hook(lambda _, __, given: rows.append(len(given["input_ids"])), with_kwargs=True)
+    one, other = (
+        encode_answer(tokenizer, PROMPT, [{"role": "assistant", "content": text}]) for text in ("Sim.", "Não sei.")
+    )
+    (first,), (second, third), none = grouped_rewards(classifier, tokenizer, [[one], [other, one], []], 8)
+    assert (first == third, first == second, none) == (True, False, [])
+    assert rows == [2]

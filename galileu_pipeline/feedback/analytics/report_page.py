@@ -18,7 +18,7 @@ Rows = list[tuple[str, ...]]
 
 def feedback_page(
     analytics: FeedbackAnalytics,
-    models: Sequence[tuple[str, Proportion, Proportion]],
+    models: Sequence[tuple[str, Proportion, Proportion | None]],
     *,
     artifact: str,
     recorded_at: datetime,
@@ -27,7 +27,8 @@ def feedback_page(
     """The page as HTML.
 
     Args:
-        models: name, held-out accuracy, and the base model's accuracy on the same pairs; empty where there are none.
+        models: name, held-out accuracy, and the base model's accuracy on the same pairs if it was measured; empty where
+            there are none.
         artifact: the id of what the figures were read from, and when it was recorded.
     """
     page = _Page(analytics, language)
@@ -48,7 +49,7 @@ def feedback_page(
         common_questions=page.common_questions(),
         refused=page.named("reason", analytics.quarantined_by_reason.items()),
         masked=page.named("masked", analytics.masked_by_kind.items()),
-        models=[(name, page.interval(own), page.interval(base)) for name, own, base in models],
+        models=[(name, page.interval(own), page.interval(base) if base else "–") for name, own, base in models],
         pictures={name: data_address(png) for name, png in plots(analytics, language).items()},
     )
 

@@ -92,11 +92,6 @@ class PpoRecipe(Recipe[PpoSettings]):
         return config
 
     def before(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> None:
-        policy = _policy(trainer)
-        self._pairs = HeldOutPairs(tokenizer, test, self.settings.eval_batch_size)
-        self._sft = self._pairs.logprobs(policy)
-        with policy.disable_adapter():
-            self._base = self._pairs.logprobs(policy)
         self._questions = self._questions_of(tokenizer, test)
         if self._questions.left_out:
             self.report(f"ppo: held-out questions left out: {self._questions.left_out}")
@@ -104,14 +99,11 @@ class PpoRecipe(Recipe[PpoSettings]):
 
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
         answers = _ppo(trainer).sample_answers(self._questions.rows)
+        pairs = HeldOutPairs(tokenizer, test, self.settings.eval_batch_size).logprobs(_ppo(trainer).policy)
         if self.settings.logged_answers:
             (self.spec.output / ANSWERS_NAME).write_bytes((self.spec.checkpoints / ANSWERS_NAME).read_bytes())
         return {
-            "preference_accuracy": {
-                "base_model": self._base.accuracy().model_dump(),
-                "sft_model": self._sft.accuracy().model_dump(),
-                "ppo_model": self._pairs.logprobs(_policy(trainer)).accuracy().model_dump(),
-            },
+            "preference_accuracy": {"ppo_model": pairs.accuracy().model_dump()},
             "held_out_questions_left_out": self._questions.too_long,
             "held_out_reward": _compared(*([answer.reward for answer in g] for g in (self._sft_answers, answers))),
             "held_out_shaped_reward": _compared(*map(_ppo(trainer).shaped_rewards, (self._sft_answers, answers))),
@@ -123,10 +115,6 @@ class PpoRecipe(Recipe[PpoSettings]):
 def _ppo(trainer: Trainer) -> PPOTrainer:
     assert isinstance(trainer, PPOTrainer)
     return trainer
-
-
-def _policy(trainer: Trainer) -> Any:
-    return _ppo(trainer).policy
 
 
 def _compared(sft: list[float], ppo: list[float]) -> dict[str, Any]:
