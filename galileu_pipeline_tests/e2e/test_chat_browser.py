@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from scipy import stats
 
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
@@ -225,9 +224,8 @@ def test_the_statistics_show_the_models_by_strength(page: Any, trial: RunningCha
 
 
 def test_a_candidate_answers_its_share_of_the_people_until_they_dislike_it(browser: Any, trial: RunningChat) -> None:
-    people = 12
     named: list[str] = []
-    for _ in range(people):
+    for _ in range(6):
         context = browser.new_context(locale="pt-BR")
         page = context.new_page()
         page.goto(trial.url)
@@ -246,15 +244,13 @@ def test_a_candidate_answers_its_share_of_the_people_until_they_dislike_it(brows
     )
     assert [json.loads(vote["metadata"])["model"] for vote in votes] == named
     base, ppo = (artifacts_of(trial.box).current(asset).id for asset in ("base_model", "ppo_model"))
-    assert set(named) <= {base, ppo}
-    low, high = stats.binom.interval(0.9999, people, 0.5)
-    assert low <= named.count(ppo) / 2 <= high
+    assert set(named) <= {base, ppo}  # in which shares, test_canary.py looks at
 
     for number in range(160):  # more than outweigh those who liked it
         people_of(trial.box).add_feedback(
             f"Outra pergunta {number}?", "Hm.", thumbs_up=False, user_id=f"outra {number}", metadata={"model": ppo}
         )
-    for _ in range(4):
+    for _ in range(2):
         context = browser.new_context(locale="pt-BR")
         page = context.new_page()
         page.goto(trial.url)
