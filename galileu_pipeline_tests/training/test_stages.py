@@ -47,6 +47,7 @@ from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
 GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol e bolo."
+EVERY_RECIPE = [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe]
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +271,7 @@ def test_the_reward_model_on_shared_weights_gives_the_same_rewards(
     )
 
 
-@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
 def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(
     tiny_base: Path,
     dataset: Path,
@@ -364,7 +365,7 @@ def _signal_at(step: int) -> Any:
     return send
 
 
-@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
 def test_out_of_memory_goes_on_with_smaller_micro_batches(
     tiny_base: Path,
     dataset: Path,
@@ -485,6 +486,30 @@ def test_generation_does_not_depend_on_the_batch(tiny_base: Path) -> None:
     assert together == [generate(model, tokenizer, [prompt], 6)[0] for prompt in prompts]
 
 
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
+def test_gradient_checkpointing_changes_the_memory_alone(
+    tiny_base: Path,
+    dataset: Path,
+    sft: tuple[Path, StageResult],
+    reward: Path,
+    tmp_path: Path,
+    recipe: type[Recipe[Any]],
+) -> None:
+    data = dataset / ("examples" if recipe is SftRecipe else "pairs")
+    settings: dict[str, Any] = {**PPO, "epochs": 1} if recipe is PpoRecipe else {"max_steps": 3}
+
+    def trained(name: str, **more: Any) -> dict[str, torch.Tensor]:
+        run(recipe, tiny_base, data, tmp_path / name, adapter=sft[0], reward=reward, **settings, **more)
+        return load_file(tmp_path / name / "adapter_model.safetensors")
+
+    plain, checkpointed = trained("plain"), trained("checkpointed", gradient_checkpointing=True)
+    assert plain.keys() == checkpointed.keys()
+    started = load_file(sft[0] / "adapter_model.safetensors")
+    for name, weights in plain.items():
+        assert torch.equal(checkpointed[name], weights), name
+        assert name not in started or not torch.equal(weights, started[name]), name
+
+
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base that bitsandbytes can quantize: it packs blocks of 64 weights."""
@@ -516,7 +541,7 @@ def quantized(wide: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactor
     return results
 
 
-@pytest.mark.parametrize("recipe", [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe])
+@pytest.mark.parametrize("recipe", EVERY_RECIPE)
 def test_on_a_4bit_base_the_adapter_stays_fp32(
     quantized: dict[type, tuple[Path, Any]], recipe: type[Recipe[Any]]
 ) -> None:
@@ -532,3 +557,5 @@ def test_on_a_4bit_base_the_stages_learn(quantized: dict[type, tuple[Path, Any]]
     assert sft["eval_loss"] < 0.8 * sft["base_eval_loss"]
     assert reward["preference_accuracy"]["reward_model"]["value"] == 1.0
     assert dpo["implicit_reward_accuracy"]["value"] == 1.0
+    before, after = (load_file(quantized[recipe][0] / "adapter_model.safetensors") for recipe in (SftRecipe, PpoRecipe))
+    assert all(not torch.equal(after[name], weights) for name, weights in before.items())

@@ -113,6 +113,6 @@ class ActorCritic(nn.Module):
         """Log-probabilities and values of the answer tokens, (B, T) each."""
         return answer_logprobs(self.policy, batch, temperature, forbidden), self.value_model(batch)
 
-    def gradient_checkpointing_enable(self, **options: Any) -> None:
-        self.policy.gradient_checkpointing_enable(**options)
-        self.value_model.trunk.gradient_checkpointing_enable(**options)
+    def activation_checkpointing_enable(self, **options: Any) -> None:
+        self.policy.activation_checkpointing_enable(**options)
+        self.value_model.trunk.activation_checkpointing_enable(**options)

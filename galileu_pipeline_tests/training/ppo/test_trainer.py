@@ -53,6 +53,14 @@ def test_the_reward_rises_to_nine_tenths_of_the_best(
     assert end["eval_reward"] >= 0.9
 
 
+def test_in_bf16_it_learns_too(base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+    trainer = make_trainer(base, tmp_path, share_with_an_a(tokenizer), bf16=True, max_steps=60)
+    trainer.train()
+    rewards = curve(trainer, "reward")
+    assert rewards[-1] > rewards[0] + 0.3
+    assert {weight.dtype for weight in trained(trainer).values()} == {torch.float32}
+
+
 def test_with_a_high_kl_coefficient_the_policy_stays_at_the_reference(
     base: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
