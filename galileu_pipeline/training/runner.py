@@ -75,7 +75,7 @@ class Recipe(ABC, Generic[SettingsT]):
 
     @abstractmethod
     def evaluate(self, trainer: Trainer, tokenizer: PreTrainedTokenizerBase, test: Dataset) -> dict[str, Any]:
-        """Held-out metrics of the trained model, with those of the one it started from beside them."""
+        """Held-out metrics of the trained model, beside those of what it started from unless another stage has them."""
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of every trainer's config, from the settings."""

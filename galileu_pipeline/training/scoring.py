@@ -15,6 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from galileu_pipeline.training.encoding import EncodedAnswer, up_to_the_end
 from galileu_pipeline.training.logprobs import token_logprobs
 
+_Key = tuple[tuple[int, ...], int]  # what an answer is told by: its token ids, and how many of them are the prompt's
+
 
 @dataclass(frozen=True)
 class AnswerLogprob:
@@ -74,9 +76,6 @@ def grouped_rewards(
     groups = list(groups)
     rewards = iter(answer_rewards(model, tokenizer, [answer for group in groups for answer in group], batch_size))
     return [list(itertools.islice(rewards, len(group))) for group in groups]
-
-
-_Key = tuple[tuple[int, ...], int]  # what an answer is told by: its token ids, and how many of them are the prompt's
 
 
 def _key(answer: EncodedAnswer) -> _Key:
