@@ -1,7 +1,4 @@
-"""Opening the Dagster instance, the way everything that starts runs or servers does it first.
-
-Run as a module, it is what bin/ does before a command.
-"""
+"""Opening the Dagster instance, the way everything that starts runs or servers does it first."""
 
 import os
 from collections.abc import Sequence
@@ -39,10 +36,3 @@ def allow_a_training_for_each(gpus: Sequence[Gpu], instance: DagsterInstance) ->
     limits = instance.event_log_storage.get_pool_limits()
     if len(gpus) > 1 and all(limit.name != TRAINING_POOL or limit.from_default for limit in limits):
         instance.event_log_storage.set_concurrency_slots(TRAINING_POOL, len(gpus))
-
-
-if __name__ == "__main__":
-    opened, killed = open_instance()
-    opened.dispose()
-    for run_id in killed:
-        print(f"Run {run_id} was killed; it is marked as failed now, and no longer holds up others.")

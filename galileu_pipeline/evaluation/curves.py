@@ -4,9 +4,10 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe & Ito's colours: told apart by colour-blind readers too.
 _TRAINING, _HELD_OUT = "#0072B2", "#D55E00"
@@ -38,6 +39,8 @@ def plot_curves(log: Sequence[dict[str, float]], title: str) -> bytes:
     """PNG of a stage's figures over its steps, training and held-out: of PPO what tells a healthy run from a reward
     that is being gamed, of the other stages the loss and, where there is one, the reward margin.
     """
+    from matplotlib.figure import Figure  # half a second to import
+
     names = {name.removeprefix("eval_") for point in log for name in point}
     labels = _PPO_LABELS if "kl" in names else _LABELS
     panels = [(name, label) for name, label in labels.items() if name in names]
@@ -52,7 +55,7 @@ def plot_curves(log: Sequence[dict[str, float]], title: str) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(axes: Axes, log: Sequence[dict[str, float]], name: str, label: str) -> None:
+def _draw(axes: "Axes", log: Sequence[dict[str, float]], name: str, label: str) -> None:
     for series, colour, marker, legend in (
         (name, _TRAINING, "", "training"),
         (f"eval_{name}", _HELD_OUT, "o", "held-out"),

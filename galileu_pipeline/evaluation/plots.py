@@ -2,8 +2,6 @@
 
 import io
 
-from matplotlib.figure import Figure
-
 from galileu_pipeline.evaluation.results import Evaluation
 from galileu_pipeline.evaluation.texts import TEXTS
 from galileu_pipeline.languages import Language
@@ -16,6 +14,8 @@ _CANDIDATE, _CHAMPION = "#0072B2", "#D55E00"
 
 def plot_evaluation(evaluation: Evaluation, language: Language) -> bytes:
     """PNG: a panel a measure, a row a model, each with its 95 % interval; the model in service in another colour."""
+    from matplotlib.figure import Figure  # half a second to import
+
     names = [model.id for model in evaluation.models]
     figure = Figure(figsize=(11, 1.6 + 0.9 * len(names)), dpi=90, layout="constrained")
     panels = figure.subplots(2, 3, sharey=True)

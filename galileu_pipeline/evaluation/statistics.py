@@ -1,10 +1,11 @@
 """How figures get their uncertainty."""
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from galileu_pipeline.evaluation.estimates import Estimate, Mean, PreferenceAccuracy, Proportion, WinRate
 
@@ -38,8 +39,8 @@ def upper_bound(found: WinRate, confidence: float) -> float:
 
 def _clopper_pearson(points: float, n: float, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, points, n - points + 1)) if points > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, points + 1, n - points)) if points < n else 1.0
+    low = float(special.betaincinv(points, n - points + 1, tail)) if points > 0 else 0.0
+    high = float(special.betaincinv(points + 1, n - points, 1 - tail)) if points < n else 1.0
     return low, high
 
 
@@ -47,10 +48,12 @@ def proportion(successes: int, n: int) -> Proportion:
     """`successes` of `n`, both counts.
 
     Raises:
-        ValueError: `n` is 0.
+        ValueError: `n` is 0, or less than `successes`.
     """
-    interval = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="exact")
-    return Proportion(value=round(successes / n, 6), low=round(interval.low, 6), high=round(interval.high, 6), n=n)
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} successes of {n}")
+    low, high = _clopper_pearson(successes, n, CONFIDENCE)
+    return Proportion(value=round(successes / n, 6), low=round(low, 6), high=round(high, 6), n=n)
 
 
 def preference_accuracy(
@@ -99,7 +102,7 @@ def clustered_proportion(successes: Sequence[bool] | NDArray[np.bool_], clusters
         effective = share * (1 - share) / variance if variance > 0 else float(n)
         # Few clusters tell little of how much they vary.
         tail = (1 + CONFIDENCE) / 2
-        effective *= (stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, groups - 1)) ** 2
+        effective *= (special.stdtrit(n - 1, tail) / special.stdtrit(groups - 1, tail)) ** 2
     effective = min(effective, float(n))
     low, high = _clopper_pearson(share * effective, effective, CONFIDENCE)
     return Proportion(value=plain.value, low=round(low, 6), high=round(high, 6), n=n)
@@ -112,7 +115,7 @@ def mcnemar(one: Sequence[bool], other: Sequence[bool]) -> float:
     """
     gained = sum(mine and not theirs for mine, theirs in zip(one, other, strict=True))
     lost = sum(theirs and not mine for mine, theirs in zip(one, other, strict=True))
-    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return min(1.0, 2 * float(special.bdtr(min(gained, lost), gained + lost, 0.5)))
 
 
 def mean(values: Sequence[float]) -> Mean:
@@ -124,8 +127,8 @@ def mean(values: Sequence[float]) -> Mean:
     if len(values) == 0:
         raise ValueError("the mean of no numbers")
     middle = float(np.mean(values))
-    spread = float(stats.sem(values)) if len(values) > 1 else 0.0
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * spread if spread > 0 else 0.0
+    spread = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    margin = float(special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * spread if spread > 0 else 0.0
     return Mean(value=round(middle, 6), low=round(middle - margin, 6), high=round(middle + margin, 6), n=len(values))
 
 
@@ -169,6 +172,8 @@ def bootstrap(statistic: Callable[..., float], *samples: Sequence[float]) -> Est
     if len(columns[0]) < 2:
         low = high = value
     else:
+        from scipy import stats  # a second to import, and all else here does without
+
         interval = stats.bootstrap(
             columns,
             statistic,

@@ -13,7 +13,7 @@ from galileu_pipeline.cli import app
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.feedback.analytics.leaderboard import Leaderboard, Vote, leaderboard, rank
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import import_file, side_by_side
+from galileu_pipeline_tests.feedback.conftest import empty_warehouse, import_file, side_by_side
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 STRENGTHS = {"a": 1.0, "b": 0.3, "c": -0.3, "d": -1.0}
@@ -102,7 +102,7 @@ def test_one_who_always_clicks_left_is_named() -> None:
 
 
 def test_from_the_warehouse(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "x.duckdb")
+    warehouse = empty_warehouse(tmp_path / "x.duckdb")
     with warehouse.open() as connection:
         assert leaderboard(connection) is None
     rows = [side_by_side(number, "right", "old", "new") for number in range(8)]

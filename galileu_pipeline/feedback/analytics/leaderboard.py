@@ -18,8 +18,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import optimize, stats
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from galileu_pipeline.evaluation.estimates import Estimate
 from galileu_pipeline.evaluation.statistics import CONFIDENCE
@@ -202,6 +201,8 @@ class _Votes:
 
     def fit(self, weights: Floats, start: Floats | None = None) -> Floats:
         """The likeliest parameters, (M + 3,), with a weak prior; strengths are 0 on average."""
+        from scipy import optimize  # a third of a second to import
+
         first = np.zeros(len(self.models) + 3) if start is None else start
         of_cells = np.bincount(self.cell, weights, len(self.points))
         found = optimize.minimize(self._loss, first, args=(of_cells,), jac=True, method="L-BFGS-B").x
@@ -243,7 +244,7 @@ class _Votes:
         variance = to_left + neither / 4 - expected**2
         surprise = self.points - expected
         found: dict[int, str] = {}
-        limit = float(stats.norm.isf(_FALSE_ALARM / 2 / len(self.names)))
+        limit = float(-ndtri(_FALSE_ALARM / 2 / len(self.names)))
         for why, lean, sided in (
             ("against everybody else", expected - 0.5, False),
             ("always the same side", np.ones_like(expected), True),
