@@ -7,7 +7,6 @@ from galileu_pipeline.assets.failures import explained
 from galileu_pipeline.assets.presentation import coordinated_table, coordination_note, picture, result
 from galileu_pipeline.feedback import stages
 from galileu_pipeline.feedback.analytics.coordination import coordinated_accounts
-from galileu_pipeline.feedback.analytics.markdown_report import markdown
 from galileu_pipeline.feedback.ingestion.ingestor import ledger
 from galileu_pipeline.feedback.snapshots import read_summary
 from galileu_pipeline.lineage.artifacts import Artifact
@@ -84,6 +83,8 @@ def feedback_analytics(
     context: dg.AssetExecutionContext, config: MakeConfig, storage: StorageResource, raw_feedback: Artifact
 ) -> dg.MaterializeResult[Artifact]:
     """What the feedback says: volume, ratings, thumbs, common and worst questions, raters, words in complaints."""
+    from galileu_pipeline.feedback.analytics.markdown_report import markdown  # with what analyses, a second to import
+
     made = stages.make_feedback_analytics(
         storage.artifacts, storage.warehouse, raw_feedback, run=run_info(context), force=config.force
     )

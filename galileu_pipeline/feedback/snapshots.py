@@ -27,12 +27,11 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def write_pairing(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """The current pairs and scored answers, the feedback behind both, and what is set aside: a Parquet file each."""
+    """The current pairs, the answers to learn from or to judge on, the feedback behind both, and what is set aside."""
     for name, rows in (
         ("preference_pairs", pairing.preference_pairs),
         ("pair_sources", pairing.pair_sources),
         ("answers", pairing.scored_answers),
-        ("answer_sources", pairing.answer_sources),
         ("question_rows", pairing.question_rows),
         ("kept_out", pairing.kept_out),
         ("set_aside", pairing.set_aside),
@@ -51,5 +50,5 @@ def pairs_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
 
 
 def answers_by_batch(folder: Path) -> Iterator[pa.RecordBatch]:
-    """(example_id, query_key, prompt, response, score, votes, split), some thousands at a time."""
+    """(example_id, query_key, prompt, response, score, votes, split, feedback_ids), some thousands at a time."""
     return pq.ParquetFile(folder / "answers.parquet").iter_batches(pairing.READ_ROWS)

@@ -4,15 +4,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback import snapshots
-from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics, analyse
-from galileu_pipeline.feedback.analytics.markdown_report import markdown
-from galileu_pipeline.feedback.analytics.plots import plots
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.changes import record_import
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
@@ -39,6 +37,9 @@ from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore, Made, Ou
 from galileu_pipeline.lineage.digests import json_digest
 from galileu_pipeline.lineage.manifest import RunInfo
 from galileu_pipeline.lineage.tombstones import Tombstones
+
+if TYPE_CHECKING:
+    from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics
 
 
 def refresh_raw_feedback(
@@ -256,11 +257,10 @@ def make_sft_dataset(
 ) -> Made:
     """{prompt, completion} of well-rated answers and of the hand-written examples in the folder `curated`."""
     examples = datasets.read_curated(curated, cleaner)
-    keys = [cleaner.query_key(item.prompt) for item in examples]
     min_score = pairing_settings.sft_min_score
 
     def write(folder: Path) -> Outcome:
-        sides = pairing.split_of(keys, pairing_settings)
+        sides = pairing.split_of([item.query_key for item in examples], pairing_settings)
         provenance.write_example_sources(preference_pairs.path, min_score, folder)
         metrics = datasets.write_examples(
             snapshots.answers_by_batch(preference_pairs.path),
@@ -303,6 +303,11 @@ def _analyse(
     run: RunInfo | None,
     force: bool,
 ) -> Made:
+    # Statistics and plots take two seconds to import, and are all that needs them.
+    from galileu_pipeline.feedback.analytics.analysis import analyse
+    from galileu_pipeline.feedback.analytics.markdown_report import markdown
+    from galileu_pipeline.feedback.analytics.plots import plots
+
     def write(folder: Path) -> Outcome:
         analytics = analyse(connection)
         (folder / "analytics.json").write_text(analytics.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -314,8 +319,10 @@ def _analyse(
     return store.make(Plan("feedback_analytics", [raw_feedback], {}), write, run=run, force=force)
 
 
-def read_analytics(artifact: Artifact) -> FeedbackAnalytics:
+def read_analytics(artifact: Artifact) -> "FeedbackAnalytics":
     """The statistics that `make_feedback_analytics` left."""
+    from galileu_pipeline.feedback.analytics.analysis import FeedbackAnalytics
+
     return FeedbackAnalytics.model_validate_json((artifact.path / "analytics.json").read_text(encoding="utf-8"))
 
 

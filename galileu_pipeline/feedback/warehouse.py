@@ -4,6 +4,7 @@ DuckDB lets nobody else open a file that one process writes, not even to read. S
 waits for a lock file, and long-lived readers use the snapshots that assets leave behind instead.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from galileu_pipeline.database import connect
-from galileu_pipeline.errors import WarehouseBusyError
+from galileu_pipeline.errors import GalileuError, WarehouseBusyError
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.files import staged
 
@@ -37,13 +38,14 @@ class Warehouse:
 
         Raises:
             WarehouseBusyError: another process held the file for `lock_timeout_s` seconds.
+            GalileuError: the file was made by a version that is too old.
         """
         with (
             self._turn(),
             connect(str(self.path), external_access=False, locked=True, memory_limit=self.memory_limit) as connection,
         ):
             connection.begin()
-            connection.execute(sql("create_schema"))
+            self._bring_up_to_date(connection)
             try:
                 yield connection
             except BaseException:
@@ -72,6 +74,24 @@ class Warehouse:
             both.execute("COPY FROM DATABASE old TO new")
             both.execute("DETACH new")
             both.execute("DETACH old")
+
+    def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Create what `create_schema.sql` names, unless the file was made by that very text."""
+        schema = sql("create_schema")
+        digest = hashlib.sha256(schema.encode()).hexdigest()
+        types = {(table, name): kind for table, name, kind in connection.execute(sql("select_columns")).fetchall()}
+        if ("schema_text", "digest") in types and connection.execute("FROM schema_text").fetchall() == [(digest,)]:
+            return
+        if types.get(("feedback", "query_key")) == "VARCHAR":
+            if ("feedback_comparisons", "response_left_digest") not in types:
+                raise GalileuError(
+                    f"{self.path} was made by a version that is too old to be read. Move it away, materialize "
+                    "raw_feedback, and import your files again; the chatbot's file and these hold all that was in it."
+                )
+            connection.execute(sql("migrate_text_keys"))
+        connection.execute(schema)
+        connection.execute("DELETE FROM schema_text")
+        connection.execute("INSERT INTO schema_text VALUES ($digest)", {"digest": digest})
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

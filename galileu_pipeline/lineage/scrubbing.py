@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, Field
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.files import staged, sync
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
@@ -24,7 +24,7 @@ from galileu_pipeline.lineage.retention import rubbish
 from galileu_pipeline.lineage.sources import DATASETS, lineage_sql
 from galileu_pipeline.lineage.tombstones import Taint
 
-# Files of a dataset that name rows of feedback, and hold no text beyond the key of a question.
+# Files of a dataset that name rows of feedback, and hold no text.
 _RECORDS = (
     "sources.parquet",
     "pair_sources.parquet",
@@ -149,11 +149,11 @@ def _count(path: Path, person: str) -> int:
 
 def _without(path: Path, person: str) -> None:
     """Write a file anew without the person's rows."""
-    with connect() as connection, staged(path) as temporary:
+    with in_memory() as connection, staged(path) as temporary:
         rows = connection.sql(lineage_sql("select_rows_without_person"), params={"file": str(path), "person": person})
         pq.write_table(rows.to_arrow_table(), temporary, compression="zstd")
 
 
 def _query(statement: str, parameters: Mapping[str, str]) -> list[tuple[int, ...]]:
-    with connect() as connection:
+    with in_memory() as connection:
         return connection.execute(lineage_sql(statement), parameters).fetchall()

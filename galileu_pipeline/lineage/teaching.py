@@ -73,7 +73,7 @@ def teaching(store: ArtifactStore, model: Artifact, question: str, *, most: int 
     behind = graph.datasets(model.id)
     datasets = [found for name in behind if (found := graph.artifacts.get(name)) and _is_readable(found)]
     questions = sorted({text for dataset in datasets for text in _questions(dataset)})
-    nearest = _nearest(cleaner.query_key(cleaned), {text: cleaner.query_key(text) for text in questions}, most)
+    nearest = _nearest(cleaner.folded_query(cleaned), {text: cleaner.folded_query(text) for text in questions}, most)
     items: dict[str, list[TaughtItem]] = {text: [] for text, _, _ in nearest}
     for dataset in datasets:
         for text, item in _items(dataset, list(items)):

@@ -2,7 +2,9 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -70,6 +72,22 @@ def ingest(warehouse: Warehouse, path: Path) -> IngestionReport:
         return Ingestor(connection, preparer()).sqlite(SqliteFeedback(path))
 
 
+@cache
+def _empty_file() -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.duckdb"
+        with Warehouse(path).open():
+            pass
+        return path.read_bytes()
+
+
+def empty_warehouse(path: Path) -> Warehouse:
+    """A new one at `path`. Copied: to make its tables takes as long as to fill them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_empty_file())
+    return Warehouse(path)
+
+
 def import_file(warehouse: Warehouse, path: Path, scale: str | None = None, **mapping: str) -> IngestionReport:
     with warehouse.open() as connection:
         said = Scale.parse(scale) if scale else None
@@ -98,4 +116,4 @@ def chatbot(tmp_path: Path) -> ChatbotFile:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "galileu.duckdb")
+    return empty_warehouse(tmp_path / "galileu.duckdb")

@@ -22,16 +22,17 @@ from galileu_pipeline.feedback.analytics.analysis import (
 )
 from galileu_pipeline.feedback.analytics.markdown_report import markdown
 from galileu_pipeline.feedback.analytics.plots import plots
+from galileu_pipeline.feedback.ingestion.cleaning import text_digest
 from galileu_pipeline.feedback.statements import sql
-from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.markdown import MAX_TEXT_CHARS, escape
+from galileu_pipeline_tests.feedback.conftest import empty_warehouse
 
 MAX_PNG_BYTES = 60_000
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with Warehouse(tmp_path / "x.duckdb").open() as opened:
+    with empty_warehouse(tmp_path / "x.duckdb").open() as opened:
         yield opened
 
 
@@ -52,10 +53,10 @@ class Votes:
             "position": self.position,
             "ingestion": 1,
             "row_digest": "",
-            "response_digest": response,
+            "response_digest": text_digest(response),
             "user_id": user,
             "query": query,
-            "query_key": query.casefold(),
+            "query_key": text_digest(query.casefold()),
             "response": response,
             "score": score,
             **columns,
@@ -73,8 +74,8 @@ def add_choice(connection: duckdb.DuckDBPyConnection, query: str, user: str, at:
     connection.execute(
         "INSERT INTO feedback_choices (feedback_id, source, position, ingestion, row_digest, occurred_at, user_id, "
         "query, query_key, chosen, rejected, chosen_digest, rejected_digest) "
-        "VALUES (?, 'test', 1, 1, '', ?, ?, ?, ?, 'better', 'worse', 'better', 'worse')",
-        [f"c-{query}-{user}", at, user, query, query.casefold()],
+        "VALUES (?, 'test', 1, 1, '', ?, ?, ?, ?, 'better', 'worse', ?, ?)",
+        [f"c-{query}-{user}", at, user, query, *map(text_digest, (query.casefold(), "better", "worse"))],
     )
 
 
@@ -90,6 +91,14 @@ def test_empty_database(connection: duckdb.DuckDBPyConnection) -> None:
         assert getattr(analytics, listed) == ()
     assert "Nothing yet" in markdown(analytics)
     assert all(picture.startswith(b"\x89PNG") for picture in plots(analytics).values())
+
+
+def test_questions_as_common_are_in_the_order_of_their_words(
+    connection: duckdb.DuckDBPyConnection, votes: Votes
+) -> None:
+    for query in ("b", "a", "c"):
+        votes.add(query=query, rating=4)
+    assert [listed.question for listed in analyse(connection).common_questions] == ["a", "b", "c"]
 
 
 def test_views_run_without_settings_and_twice(tmp_path: Path) -> None:
@@ -400,8 +409,8 @@ def test_votes_side_by_side_and_corrections(connection: duckdb.DuckDBPyConnectio
         connection.execute(
             "INSERT INTO feedback_comparisons (feedback_id, source, position, ingestion, row_digest, query, query_key, "
             "response_left, response_right, response_left_digest, response_right_digest, model_left, model_right, "
-            "verdict, masked) VALUES (?, 'test', 1, 1, '', 'q', 'q', 'a', 'b', 'a', 'b', ?, ?, ?, MAP {'cpf': 2})",
-            [str(number), left, right, verdict],
+            "verdict, masked) VALUES (?, 'test', 1, 1, '', 'q', ?, 'a', 'b', ?, ?, ?, ?, ?, MAP {'cpf': 2})",
+            [str(number), *map(text_digest, ("q", "a", "b")), left, right, verdict],
         )
     add_choice(connection, "q", "ana")
     connection.execute("UPDATE feedback_choices SET reason = 'correction'")

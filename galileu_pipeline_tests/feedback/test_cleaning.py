@@ -203,13 +203,13 @@ def test_what_means_something_else_has_another_key(one: str, other: str) -> None
 
 
 def test_punctuation_alone_is_still_a_query() -> None:
-    assert CLEANER.query_key("?!") == "?!"
-    assert CLEANER.query_key("?") == "?"
+    assert CLEANER.folded_query("?!") == "?!"
+    assert CLEANER.folded_query("?") == "?"
 
 
 def test_without_repair_nothing_changes() -> None:
     raw = "  NÃ£o\u200b  É? "
-    assert TextCleaner(repair=False).text(raw) == TextCleaner(repair=False).query_key(raw) == raw
+    assert TextCleaner(repair=False).text(raw) == TextCleaner(repair=False).folded_query(raw) == raw
 
 
 @settings(deadline=None)
@@ -221,9 +221,9 @@ def test_repair_twice_is_repair_once(text: str) -> None:
 
 @settings(deadline=None)
 @given(TEXT)
-def test_the_key_of_a_key_is_itself(text: str) -> None:
-    key = CLEANER.query_key(text)
-    assert CLEANER.query_key(key) == key
+def test_folded_twice_is_folded_once(text: str) -> None:
+    once = CLEANER.folded_query(text)
+    assert CLEANER.folded_query(once) == once
 
 
 def _misread(text: str, encoding: str) -> str:

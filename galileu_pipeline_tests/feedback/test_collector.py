@@ -16,11 +16,11 @@ from datasets import load_dataset
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
-from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import (
     GUIDE_SCHEMA,
     NAUGHTY_STRINGS,
     PSEUDONYMS,
+    empty_warehouse,
     import_file,
     ingest,
     needs_naughty_strings,
@@ -109,7 +109,7 @@ def test_a_comparison_decides_a_preference_and_a_tie_none(collector: FeedbackCol
 
 def test_a_correction_is_preferred_to_the_original(collector: FeedbackCollector, tmp_path: Path) -> None:
     collector.add_correction("q", "ruim", "melhor", user_id="ana")
-    warehouse = Warehouse(tmp_path / "x.duckdb")
+    warehouse = empty_warehouse(tmp_path / "x.duckdb")
     assert ingest(warehouse, collector.path).accepted == 1
     with warehouse.open() as connection:
         found = connection.execute("SELECT chosen, rejected, reason FROM feedback_choices").fetchall()
@@ -183,11 +183,11 @@ def test_naughty_strings_survive_the_way_from_click_to_warehouse(collector: Feed
     with sqlite3.connect(collector.path) as connection:
         kept = set(connection.execute("SELECT query FROM feedback UNION SELECT response FROM feedback"))
     assert {(text,) for text in naughty if text.strip()} <= kept
-    warehouse = Warehouse(tmp_path / "x.duckdb")
+    warehouse = empty_warehouse(tmp_path / "x.duckdb")
     report = ingest(warehouse, collector.path)
     assert report.rows == stored == report.accepted + report.duplicates + report.refused
     assert set(report.quarantined) <= {"missing_text"}  # invisible characters alone are no text
-    assert import_file(Warehouse(tmp_path / "y.duckdb"), collector.path).accepted == report.accepted
+    assert import_file(empty_warehouse(tmp_path / "y.duckdb"), collector.path).accepted == report.accepted
 
 
 WRITER = """

@@ -20,7 +20,7 @@ from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse, folde
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
 from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, preparer
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, preparer
 
 
 def json_file(folder: Path, row: Row) -> Path:
@@ -225,7 +225,7 @@ def test_empty_is_absent_in_every_layout(empty: str, tmp_path: Path) -> None:
     row: Row = {"query": "q", "response": "r", "rating": 3, "timestamp": "2026-03-10T10:00:00Z", empty: ""}
     digests = set()
     for number, path in enumerate([csv_file(tmp_path, row), json_file(tmp_path, row), sqlite_file(tmp_path, row)]):
-        warehouse = Warehouse(tmp_path / f"{number}.duckdb")
+        warehouse = empty_warehouse(tmp_path / f"{number}.duckdb")
         with warehouse.open() as connection:
             assert Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), {}).accepted == 1
             digests.add(content_digest(connection))

@@ -13,7 +13,7 @@ from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.ingestor import content_digest
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import import_file
+from galileu_pipeline_tests.feedback.conftest import empty_warehouse, import_file
 from galileu_pipeline_tests.feedback.test_imports import CHOICE, TIE, VOTE, json_lines
 
 FORMULAS = ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "\t=1", "＝1", "'already"]
@@ -48,7 +48,7 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> int:
 
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv"])
 def test_an_export_can_be_imported_again(ending: str, filled: Warehouse, tmp_path: Path) -> None:
-    path, again = tmp_path / f"out{ending}", Warehouse(tmp_path / "again.duckdb")
+    path, again = tmp_path / f"out{ending}", empty_warehouse(tmp_path / "again.duckdb")
     assert write(filled, path, kind="feedback") == len(ROWS)
     assert import_file(filled, path).duplicates == len(ROWS)
     assert import_file(again, path).accepted == len(ROWS)
@@ -89,7 +89,7 @@ def test_formulas_do_no_harm_in_a_spreadsheet(warehouse: Warehouse, tmp_path: Pa
         for row in csv.DictReader(file):
             assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for cell in row.values()), row
             assert row["guarded_columns"] == ("" if row["comment"].startswith("'already") else "comment")
-    again = Warehouse(tmp_path / "again.duckdb")
+    again = empty_warehouse(tmp_path / "again.duckdb")
     import_file(again, path)
     with warehouse.open() as one, again.open() as other:
         assert content_digest(one) == content_digest(other)

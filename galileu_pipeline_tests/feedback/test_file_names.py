@@ -14,7 +14,7 @@ from galileu_pipeline.errors import InputError, WarehouseBusyError
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.pairing.datasets import read_curated
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import import_file
+from galileu_pipeline_tests.feedback.conftest import empty_warehouse, import_file
 
 NAMES = [
     b"x[1].json",
@@ -86,7 +86,7 @@ sys.stdin.read()
 
 
 def test_a_warehouse_that_another_program_holds_is_busy(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "x.duckdb")
+    warehouse = empty_warehouse(tmp_path / "x.duckdb")
     with warehouse.open():
         pass
     holder = subprocess.Popen(

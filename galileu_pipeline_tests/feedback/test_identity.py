@@ -12,7 +12,7 @@ from galileu_pipeline.feedback.collection.pseudonyms import known
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, content_digest, ledger
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings, build_pairs, preference_pairs
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, import_file, ingest
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import TIE, VOTE, as_csv, found, json_lines
 
 ANONYMOUS: Row = {"timestamp": "2026-11-24", "query": "q", "response": "r", "rating": 5}
@@ -73,7 +73,7 @@ def test_a_comparison_gives_the_same_pairs_through_every_door(
 ) -> None:
     collector = FeedbackCollector(tmp_path / "feedback.db", PSEUDONYMS)
     collector.add_comparison("q", "a", "b", verdict)
-    collected, imported, whole = (Warehouse(tmp_path / f"{name}.duckdb") for name in ("one", "two", "three"))
+    collected, imported, whole = (empty_warehouse(tmp_path / f"{name}.duckdb") for name in ("one", "two", "three"))
     ingest(collected, collector.path)
     bring(imported, tmp_path, {**TIE, "verdict": verdict})
     import_file(whole, collector.path)
@@ -323,7 +323,7 @@ def test_erasure_finds_a_person_however_the_id_is_written(tmp_path: Path, monkey
     collector = FeedbackCollector(data.feedback_db)
     for rating, user in ((1, "7"), (2, "7.0"), (3, " 7"), (4, "8")):
         collector.add_feedback("q", "r", rating=rating, user_id=user)
-    store, warehouse = ArtifactStore(data, "tests"), Warehouse(data.warehouse)
+    store, warehouse = ArtifactStore(data, "tests"), empty_warehouse(data.warehouse)
     assert erase(store, warehouse, "7.0", dry_run=True).collected == {"feedback": 3}
     with pytest.raises(InputError, match="names nobody"):
         erase(store, warehouse, "anonymous")
@@ -347,7 +347,7 @@ def test_times_count_towards_what_the_feedback_is(tmp_path: Path) -> None:
     """They decide which vote is the last one, so other times are other data."""
     digests = set()
     for day in ("2026-11-20", "2026-11-21"):
-        warehouse = Warehouse(tmp_path / f"{day}.duckdb")
+        warehouse = empty_warehouse(tmp_path / f"{day}.duckdb")
         bring(warehouse, tmp_path, {**VOTE, "timestamp": day})
         with warehouse.open() as connection:
             digests.add(content_digest(connection))

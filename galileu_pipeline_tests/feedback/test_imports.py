@@ -34,6 +34,7 @@ from galileu_pipeline_tests.feedback.conftest import (
     REAL_RATINGS,
     ChatbotFile,
     Row,
+    empty_warehouse,
     import_file,
     needs_naughty_strings,
     needs_real_ratings,
@@ -124,7 +125,7 @@ def test_every_format_is_found_by_content_and_gives_the_same_rows(
     assert FeedbackFile.recognise(path) == FeedbackFile(path, layout, compressed)
     assert import_file(warehouse, path) == IngestionReport(rows=30, accepted=30)
     assert import_file(warehouse, path) == IngestionReport(rows=30, duplicates=30)
-    plain = Warehouse(tmp_path / "plain.duckdb")
+    plain = empty_warehouse(tmp_path / "plain.duckdb")
     import_file(plain, json_lines(tmp_path / "plain.jsonl", votes(30)))
     with warehouse.open() as one, plain.open() as two:
         assert content_digest(one) == content_digest(two)
@@ -234,7 +235,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path, warehouse: Warehouse) -> N
     for name, text in (("a", json.dumps(VOTE)), ("b", "query,response,rating\nq,r,5\n"), ("c", json.dumps([VOTE]))):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8-sig")
-        assert_accounted(report := import_file(Warehouse(tmp_path / f"{name}.duckdb"), path))
+        assert_accounted(report := import_file(empty_warehouse(tmp_path / f"{name}.duckdb"), path))
         assert report.accepted == 1, name
 
 
@@ -418,7 +419,7 @@ def test_whatever_comes_is_accounted_for(rows: list[Row], garbage: bytes, seed: 
         path.write_bytes(b"".join(good) + b"\n".join(lines))
         with path.open("rb") as file:
             assume(text_encoding(file) == UTF8)  # of another encoding the whole file is refused
-        warehouse = Warehouse(Path(folder) / "x.duckdb")
+        warehouse = empty_warehouse(Path(folder) / "x.duckdb")
         first, second = (import_file(warehouse, path, scale="1-5") for _ in range(2))
         shutil.copy(path, Path(folder) / "other name.jsonl")
         third = import_file(warehouse, Path(folder) / "other name.jsonl", scale="1-5")

@@ -14,7 +14,7 @@ from galileu_pipeline.errors import InputError, WarehouseBusyError
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor, content_digest, ledger
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, ingest, preparer
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, empty_warehouse, ingest, preparer
 
 GOOD: Row = {"timestamp": "2026-08-03T12:00:00Z", "query": "Quem é você?", "response": "Galileu.", "rating": 5}
 CHOICE: Row = {"query": "Quem é você?", "response_chosen": "Galileu.", "response_rejected": "Ninguém."}
@@ -166,7 +166,7 @@ VOTE = st.fixed_dictionaries(
 @given(batches=st.lists(st.lists(VOTE, max_size=8), min_size=1, max_size=3))
 def test_rows_in_are_accepted_quarantined_or_duplicates(batches: list[list[Row]]) -> None:
     with TemporaryDirectory() as folder:
-        chatbot, warehouse = ChatbotFile(Path(folder) / "feedback.db"), Warehouse(Path(folder) / "x.duckdb")
+        chatbot, warehouse = ChatbotFile(Path(folder) / "feedback.db"), empty_warehouse(Path(folder) / "x.duckdb")
         total = IngestionReport()
         for batch in batches:
             chatbot.votes(*batch)
@@ -175,7 +175,7 @@ def test_rows_in_are_accepted_quarantined_or_duplicates(batches: list[list[Row]]
             counts, piecemeal = ledger(connection), content_digest(connection)
         assert counts["rows_in"] == sum(map(len, batches)) == total.rows
         assert counts["rows_in"] == counts["accepted"] + counts["quarantined"] + counts["duplicates"]
-        at_once = Warehouse(Path(folder) / "y.duckdb")
+        at_once = empty_warehouse(Path(folder) / "y.duckdb")
         ingest(at_once, chatbot.path)
         with at_once.open() as connection:
             assert content_digest(connection) == piecemeal

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galileu_pipeline.data_folder import DataFolder
+from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback import stages
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.pairing.datasets import DatasetSettings
 from galileu_pipeline.feedback.pairing.integrity import ONE_PAIR, heaviest_people
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings, PairingStrategy
-from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline.lineage.artifacts import Artifact, ArtifactStore
 from galileu_pipeline.lineage.graph import Graph
 from galileu_pipeline.lineage.verification import verify
-from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, import_file, ingest
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 DATASETS = DatasetSettings(system_prompt="")
@@ -79,7 +79,7 @@ def made_of(history: list[Row], pairing: PairingSettings) -> Iterator[Made]:
     with TemporaryDirectory() as root:
         data = DataFolder(Path(root))
         data.feedback_db.parent.mkdir(parents=True)
-        chatbot, warehouse = ChatbotFile(data.feedback_db), Warehouse(data.warehouse)
+        chatbot, warehouse = ChatbotFile(data.feedback_db), empty_warehouse(data.warehouse)
         chatbot.votes(*(row for row in history if "response" in row))
         chatbot.choices(*(row for row in history if "response_chosen" in row))
         ingest(warehouse, chatbot.path)
@@ -96,7 +96,7 @@ def made_of(history: list[Row], pairing: PairingSettings) -> Iterator[Made]:
 
 def test_what_is_imported_between_two_steps_is_in_their_lineage(tmp_path: Path) -> None:
     data = DataFolder(tmp_path)
-    warehouse, store = Warehouse(data.warehouse), ArtifactStore(data, "tiny")
+    warehouse, store = empty_warehouse(data.warehouse), ArtifactStore(data, "tiny")
     rows = [
         {"feedback_id": f"f{number}", "query": f"q{number // 2}", "response": f"a{number}", "rating": 1 + number % 2}
         for number in range(8)
@@ -182,7 +182,7 @@ def test_who_is_set_aside_counts_again_once_there_is_more() -> None:
     with TemporaryDirectory() as root:
         data = DataFolder(Path(root))
         data.feedback_db.parent.mkdir(parents=True)
-        chatbot, warehouse = ChatbotFile(data.feedback_db), Warehouse(data.warehouse)
+        chatbot, warehouse = ChatbotFile(data.feedback_db), empty_warehouse(data.warehouse)
         store, pairing = ArtifactStore(data, "tiny"), PairingSettings(test_fraction=0, validation_fraction=0)
 
         def pairs_after(rows: list[Row]) -> dict[str, object]:
@@ -201,3 +201,11 @@ def test_who_is_set_aside_counts_again_once_there_is_more() -> None:
 def test_without_a_limit_nothing_is_set_aside(share: float | None) -> None:
     with made_of(crowd(2, 20), PairingSettings(test_fraction=0, validation_fraction=0, max_person_share=share)) as made:
         assert (made.pairs.manifest.metrics["pairs"], made.pairs.manifest.metrics["set_aside"]) == (40, {})
+
+
+def test_pairs_of_an_earlier_version_are_to_be_made_again() -> None:
+    with made_of(crowd(2, 2), PairingSettings(test_fraction=0, validation_fraction=0)) as made:
+        path = made.pairs.path / "answers.parquet"
+        pq.write_table(pq.read_table(path).drop_columns("feedback_ids"), path)
+        with pytest.raises(GalileuError, match="Materialize preference_pairs"):
+            heaviest_people(made.pairs.path, PairingSettings())

@@ -15,7 +15,7 @@ from galileu_pipeline.feedback.ingestion.cleaning import visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, import_file, ingest
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
 ENDINGS = [".jsonl", ".json", ".csv", ".parquet"]
@@ -129,7 +129,7 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> Path:
 def test_nothing_changes_on_the_way_out_and_in(ending: str, rows: list[Row]) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        one, other = Warehouse(folder / "one.duckdb"), Warehouse(folder / "other.duckdb")
+        one, other = empty_warehouse(folder / "one.duckdb"), empty_warehouse(folder / "other.duckdb")
         given_rows = [{"feedback_id": f"=id {number}", **row} for number, row in enumerate(rows)]
         assert import_file(one, json_lines(folder / "rows", given_rows)).accepted == len(rows)
         path = write(one, folder / f"out{ending}", kind="feedback")
@@ -143,7 +143,7 @@ def test_nothing_changes_on_the_way_out_and_in(ending: str, rows: list[Row]) -> 
 @pytest.mark.parametrize("verdict", ["left", "right", "tie", "both_bad"])
 def test_a_collected_verdict_is_one_preference_at_most_on_both_sides(verdict: str, ending: str, tmp_path: Path) -> None:
     """The chatbot's file has a decided comparison twice: as such, and as a preference of the same id."""
-    one, other = Warehouse(tmp_path / "one.duckdb"), Warehouse(tmp_path / "other.duckdb")
+    one, other = empty_warehouse(tmp_path / "one.duckdb"), empty_warehouse(tmp_path / "other.duckdb")
     collector = FeedbackCollector(tmp_path / "feedback.db", pseudonyms=PSEUDONYMS)
     collector.add_comparison("Que horas são?", "Dez.", "Onze.", verdict, user_id="ana", reason="=certa")
     ingest(one, collector.path)

@@ -59,7 +59,7 @@ def test_the_same_to_the_eye_makes_no_pair(repair: bool, warehouse: Warehouse, t
     with warehouse.open() as connection:
         build_pairs(connection, PairingSettings(max_person_share=None))
         assert count_pairs(connection)["pairs"] == 1
-        assert connection.execute("SELECT chosen FROM preference_pairs").fetchall() == [("👩\u200d🔬",)]
+        assert connection.execute("SELECT chosen FROM pairs_with_texts").fetchall() == [("👩\u200d🔬",)]
 
 
 @pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\xad"])

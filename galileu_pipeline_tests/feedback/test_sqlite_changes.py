@@ -14,7 +14,7 @@ from galileu_pipeline.feedback.ingestion.changes import feedback_state
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, content_digest, ledger
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings, build_pairs, preference_pairs
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, import_file, ingest
+from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import found
 
 GOOD: Row = {"timestamp": "2026-08-03T12:00:00Z", "query": "Quem é você?", "response": "Galileu.", "rating": 5}
@@ -249,7 +249,7 @@ STEP = st.one_of(
 @given(rounds=st.lists(st.lists(STEP, max_size=4), min_size=2, max_size=4))
 def test_what_follows_the_file_is_what_is_read_at_once(rounds: list[list[Any]]) -> None:
     with TemporaryDirectory() as folder:
-        chatbot, followed = ChatbotFile(Path(folder) / "feedback.db"), Warehouse(Path(folder) / "x.duckdb")
+        chatbot, followed = ChatbotFile(Path(folder) / "feedback.db"), empty_warehouse(Path(folder) / "x.duckdb")
         chatbot.votes({**GOOD, "query": "fica", "feedback_id": "always"})  # so that it is the same file
         ids = 0
         for steps in rounds:
@@ -264,7 +264,7 @@ def test_what_follows_the_file_is_what_is_read_at_once(rounds: list[list[Any]]) 
                 else:
                     change(chatbot, f"DELETE FROM feedback WHERE id = {number + 1}")
             ingest(followed, chatbot.path)
-        at_once = Warehouse(Path(folder) / "y.duckdb")
+        at_once = empty_warehouse(Path(folder) / "y.duckdb")
         ingest(at_once, chatbot.path)
         assert accounted(followed)
         with followed.open() as one, at_once.open() as other:

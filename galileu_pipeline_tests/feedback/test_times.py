@@ -22,7 +22,7 @@ from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.warehouse import Warehouse
-from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, import_file, ingest
+from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import VOTE, found, json_lines
 
 ZONES = ["UTC", "America/Sao_Paulo", "America/New_York"]  # the last has daylight saving
@@ -136,7 +136,7 @@ def test_a_time_is_stored_in_utc_and_comes_back(zone: str, tmp_path: Path, wareh
     """Out and in again, as often as one likes."""
     path = json_lines(tmp_path / "x.jsonl", [{**VOTE, "timestamp": "2026-03-10T22:30:00Z"}])
     for turn in range(3):
-        again = Warehouse(tmp_path / f"{turn}.duckdb")
+        again = empty_warehouse(tmp_path / f"{turn}.duckdb")
         import_file(again, path)
         assert found(again, "SELECT occurred_at::VARCHAR FROM feedback") == [("2026-03-10 22:30:00",)], zone
         path = tmp_path / f"{turn}.csv"

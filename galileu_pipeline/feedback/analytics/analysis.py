@@ -1,13 +1,13 @@
 """What the feedback says, in numbers. The views in `sql/create_analytics_views.sql` are the definitions."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import duckdb
 import krippendorff
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.analytics.leaderboard import Leaderboard, leaderboard
@@ -15,6 +15,9 @@ from galileu_pipeline.feedback.statements import sql
 
 # The library holds several arrays of answers x values x values; beyond this many cells the closed form takes over.
 _MAX_COINCIDENCE_CELLS = 2_000_000
+
+# What DuckDB gives as a UUID; in analyses of earlier versions it was a text.
+QueryKey = Annotated[str, BeforeValidator(str)]
 
 
 class _Frozen(BaseModel):
@@ -68,7 +71,7 @@ class RatingCount(_Frozen):
 class CommonQuestion(_Frozen):
     """A question by how often feedback was given on it."""
 
-    query_key: str
+    query_key: QueryKey
     question: str = Field(description="its most frequent wording; untrusted text")
     uses: int = Field(description="votes and side-by-side choices")
     mean_score: float | None = Field(description="0 to 1; None where nobody scored an answer")
@@ -77,7 +80,7 @@ class CommonQuestion(_Frozen):
 class WorstQuestion(_Frozen):
     """A question whose answers people dislike. A rater's last vote on an answer replaces the earlier ones."""
 
-    query_key: str
+    query_key: QueryKey
     question: str = Field(description="its most frequent wording; untrusted text")
     votes: int = Field(description="scored votes on all its answers")
     bad_votes: int = Field(description="votes with a score below 0.5")
@@ -188,7 +191,7 @@ def analyse(connection: duckdb.DuckDBPyConnection, min_votes: int = 3, top: int 
         complaint_words=tuple(ComplaintWord(**row) for row in view("complaint_words", top)),
         duels=tuple(Duel(**row) for row in view("duels", top)),
         leaderboard=leaderboard(connection),
-        masked_by_kind={row["kind"]: row["found"] for row in view("masked")},
+        masked_by_kind=dict(connection.execute(sql("ingestion/count_masked")).fetchall()),
     )
 
 

@@ -1,5 +1,6 @@
 """Text repair, what can be seen of a text, and the key that makes two queries the same question."""
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ def fold_query(text: str) -> str:
     return bare if key.endswith(_FINAL_MARKS) and not bare.endswith(_FINAL_MARKS) else key
 
 
+def text_digest(text: str) -> str:
+    """128 bits of sha256, in 32 hex digits: enough to tell texts apart, even those that somebody made up for it."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 @dataclass(frozen=True)
 class TextCleaner:
     """How incoming text is cleaned. With `repair` off, text and query keys stay byte for byte as they came."""
@@ -92,9 +98,13 @@ class TextCleaner:
     def text(self, text: str) -> str:
         return repair_text(text) if self.repair else text
 
-    def query_key(self, cleaned_query: str) -> str:
-        """The key of a query; a query of which nothing would be left is its own key."""
+    def folded_query(self, cleaned_query: str) -> str:
+        """By what two queries are the same question; a query of which nothing would be left stays as it is."""
         return (fold_query(cleaned_query) or cleaned_query) if self.repair else cleaned_query
+
+    def query_key(self, cleaned_query: str) -> str:
+        """The key of a question: the digest of its folded query."""
+        return text_digest(self.folded_query(cleaned_query))
 
 
 @lru_cache(maxsize=8_192)

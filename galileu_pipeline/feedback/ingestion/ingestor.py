@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.batches import Batch, Feed, layers, numbered, one_ahead
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
@@ -222,7 +222,7 @@ class Ingestor:
 
     def _prepared(self, batches: Iterable[RowBatch], judge: ScaleJudge) -> Iterator[Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
-        with connect(memory_limit="512MB") as parser:
+        with in_memory() as parser:
             parser.execute(sql("ingestion/create_reading_macros"))
             raw_rows = Feed(parser, "raw_rows")
 
@@ -351,7 +351,10 @@ def erased_row_digest(pseudonyms: Pseudonyms, feedback_id: str) -> str:
 
 def content_digest(connection: duckdb.DuckDBPyConnection) -> str:
     """sha256 over the ids and texts of all accepted feedback, whatever the order it came in."""
-    return _scalar(connection, sql("ingestion/digest_feedback"))
+    digest = hashlib.sha256()
+    for batch in connection.sql(sql("ingestion/select_row_digests")).to_arrow_reader():
+        digest.update("".join(batch["row_digest"].to_pylist()).encode())
+    return digest.hexdigest()
 
 
 def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -364,8 +367,7 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
-    connection.execute(sql("analytics/create_analytics_views"))
-    return dict(connection.execute("FROM analytics_masked ORDER BY kind").fetchall())
+    return dict(sorted(connection.execute(sql("ingestion/count_masked")).fetchall()))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:

@@ -3,18 +3,19 @@
 A batch is columns, not rows, and each different text is looked at once: most answers are rated by several people.
 """
 
-import hashlib
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
-from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, visible
+from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, text_digest, visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, MAYBE_CHANGED, DocumentMasker
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 
@@ -46,30 +47,24 @@ class RowPreparer:
         where there are none); and for each text column `<name>_digest`, 128 bits of sha256 of what can be seen of it.
         """
         columns = {name: parsed[name] for name in parsed.column_names}
-        repaired = np.zeros(parsed.num_rows, dtype=bool)
         masked: dict[int, Counter[str]] = defaultdict(Counter)
-        for name in TEXT_COLUMNS:
-            texts = _dictionary(columns[name])
-            unlikely = _matching(texts.dictionary, UNDAMAGED, negate=True)
-            clean = self._clean(texts.dictionary, unlikely)
-            repaired |= _of_rows(texts, pc.not_equal(clean, texts.dictionary))
-            personal = _matching(clean, MAYBE_PERSONAL)
-            safe = _masked(texts, clean, personal, mask, masked)
-            looked_at = pa.array(np.union1d(unlikely, personal))
-            seen = _replaced(pc.utf8_trim_whitespace(safe), looked_at, map(visible, safe.take(looked_at).to_pylist()))
-            digests = [_digest(text) if text else None for text in seen.to_pylist()]
-            columns[name] = _with_values(texts, pc.if_else(pc.equal(seen, ""), None, safe))
-            columns[f"{name}_digest"] = _with_values(texts, digests)
-        masker = DocumentMasker(self.pseudonyms)
-        for name in DOCUMENT_COLUMNS:
-            documents = _dictionary(columns[name])
-            changed = _matching(documents.dictionary, MAYBE_CHANGED)
-            safe = _masked(documents, documents.dictionary, changed, partial(masker.text, column=name), masked)
-            columns[name] = _with_values(documents, safe)
-        queries = _dictionary(columns["query"].dictionary_decode())
-        keys = [self.cleaner.query_key(text) for text in queries.dictionary.to_pylist()]
-        columns["query_key"] = _with_values(queries, keys)
-        columns["repaired"] = pa.array(repaired)
+        texts = _Entries(parsed, TEXT_COLUMNS)
+        unlikely = _matching(texts.values, UNDAMAGED, negate=True)
+        clean = self._clean(texts.values, unlikely)
+        personal = _matching(clean, MAYBE_PERSONAL)
+        safe = texts.masked(clean, personal, lambda text, _: mask(text), masked)
+        looked_at = pa.array(np.union1d(unlikely, personal))
+        seen = _replaced(pc.utf8_trim_whitespace(safe), looked_at, map(visible, safe.take(looked_at).to_pylist()))
+        digests = pa.array([text_digest(text) if text else None for text in seen.to_pylist()], pa.string())
+        columns |= texts.with_values(pc.if_else(pc.equal(seen, ""), None, safe))
+        columns |= {f"{name}_digest": column for name, column in texts.with_values(digests).items()}
+        columns["repaired"] = pa.array(texts.rows_with(pc.not_equal(clean, texts.values)))
+        documents = _Entries(parsed, DOCUMENT_COLUMNS)
+        changed = _matching(documents.values, MAYBE_CHANGED)
+        columns |= documents.with_values(
+            documents.masked(documents.values, changed, DocumentMasker(self.pseudonyms).text, masked)
+        )
+        columns["query_key"] = _map(columns["query"].dictionary_decode(), self.cleaner.query_key)
         for name in PERSON_COLUMNS:
             columns[name] = _map(columns[name], self._person)
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
@@ -88,20 +83,53 @@ class RowPreparer:
         return _replaced(pc.utf8_rtrim_whitespace(texts), unlikely, repaired)
 
 
-def _masked(
-    rows: pa.DictionaryArray,
-    texts: pa.StringArray,
-    personal: pa.UInt64Array,
-    change: Callable[[str], tuple[str | None, Iterable[tuple[str, int]]]],
-    counts: dict[int, Counter[str]],
-) -> pa.StringArray:
-    """The texts of the rows' dictionary, those that may be personal changed; what was found goes to `counts`."""
-    made_safe = [change(text) for text in texts.take(personal).to_pylist()]
-    for entry, (_, found) in zip(personal.to_pylist(), made_safe, strict=True):
-        if found:
-            for row in pc.indices_nonzero(pc.equal(rows.indices, entry)).to_pylist():
-                counts[row].update(dict(found))
-    return _replaced(texts, personal, [text for text, _ in made_safe])
+class _Entries:
+    """The different texts of each of some columns, all in one array, so that each pattern is made ready once."""
+
+    def __init__(self, table: pa.Table, names: Sequence[str]) -> None:
+        self._rows = table.num_rows
+        self._columns = {name: _dictionary(table[name]) for name in names}
+        lengths = [len(column.dictionary) for column in self._columns.values()]
+        self._starts = [0, *accumulate(lengths)][:-1]
+        self.values: pa.StringArray = pa.concat_arrays([column.dictionary for column in self._columns.values()])
+
+    def with_values(self, values: pa.StringArray) -> dict[str, pa.DictionaryArray]:
+        """The columns with other texts in place of theirs."""
+        return {
+            name: pa.DictionaryArray.from_arrays(column.indices, values[start : start + len(column.dictionary)])
+            for (name, column), start in zip(self._columns.items(), self._starts, strict=True)
+        }
+
+    def rows_with(self, found: pa.BooleanArray) -> NDArray[np.bool_]:
+        """In which rows one of the texts is found."""
+        rows = np.zeros(self._rows, dtype=bool)
+        for column, start in zip(self._columns.values(), self._starts, strict=True):
+            of_column = found[start : start + len(column.dictionary)].take(column.indices)
+            rows |= of_column.fill_null(False).to_numpy(zero_copy_only=False)
+        return rows
+
+    def masked(
+        self,
+        texts: pa.StringArray,
+        personal: pa.UInt64Array,
+        change: Callable[[str, str], tuple[str | None, Iterable[tuple[str, int]]]],
+        counts: dict[int, Counter[str]],
+    ) -> pa.StringArray:
+        """Texts in place of the own ones, those that may be personal changed; what was found goes to `counts`, by row.
+
+        `change` is given a text and the name of its column.
+        """
+        names = list(self._columns)
+        safe = []
+        for entry, text in zip(personal.to_pylist(), texts.take(personal).to_pylist(), strict=True):
+            place = bisect_right(self._starts, entry) - 1
+            changed, found = change(text, names[place])
+            safe.append(changed)
+            if found:
+                indices = self._columns[names[place]].indices
+                for row in pc.indices_nonzero(pc.equal(indices, entry - self._starts[place])).to_pylist():
+                    counts[row].update(dict(found))
+        return _replaced(texts, personal, safe)
 
 
 def _matching(texts: pa.StringArray, pattern: str, *, negate: bool = False) -> pa.UInt64Array:
@@ -119,24 +147,12 @@ def _replaced(texts: pa.StringArray, places: pa.UInt64Array, others: Iterable[st
     return pc.replace_with_mask(texts, pa.array(chosen), pa.array(others, pa.string()))
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
 def _dictionary(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return array.dictionary_encode()
 
 
-def _map(column: pa.ChunkedArray, change: Callable[[str], str | None]) -> pa.DictionaryArray:
+def _map(column: pa.ChunkedArray | pa.Array, change: Callable[[str], str | None]) -> pa.DictionaryArray:
     values = _dictionary(column)
-    return _with_values(values, [change(value) for value in values.dictionary.to_pylist()])
-
-
-def _with_values(column: pa.DictionaryArray, values: Sequence[str | None] | pa.StringArray) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
-
-
-def _of_rows(column: pa.DictionaryArray, of_entries: pa.BooleanArray) -> np.ndarray:
-    """What holds for the rows, given what holds for the entries of their dictionary; False for nulls."""
-    return of_entries.take(column.indices).fill_null(False).to_numpy(zero_copy_only=False)
+    changed = pa.array([change(value) for value in values.dictionary.to_pylist()], pa.string())
+    return pa.DictionaryArray.from_arrays(values.indices, changed)

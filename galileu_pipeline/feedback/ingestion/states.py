@@ -44,10 +44,13 @@ class States:
         self._here_rows = Feed(connection, "here_rows")
         self._met_rows = Feed(connection, "met_rows")
         self._leaving_rows = Feed(connection, "leaving_rows")
+        self._here: duckdb.DuckDBPyRelation | None = None
 
     def meet(self, source: str, *, in_place: bool) -> Met:
         """Compare the view `judged_rows` with what is here; `met_rows` shows the result from then on."""
-        here = self._connection.sql(sql("ingestion/select_here")).to_arrow_table()
+        if self._here is None:  # planned once: that takes longer than to ask it of a few rows
+            self._here = self._connection.sql(sql("ingestion/select_here"))
+        here = self._here.to_arrow_table()
         met = Met(_NONE_MET)
         if here.num_rows:
             self._here_rows.put(here)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
-from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner, visible
+from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner, text_digest, visible
 
 SPLITS = ("train", "validation", "test")
 """What is learnt from, what a training is watched on, and what models are judged on in the end."""
@@ -61,11 +62,13 @@ class CuratedExample:
 
     prompt: str
     completion: str
+    query_key: str
 
     @property
     def example_id(self) -> str:
         """As `sql/select_answers.sql` makes it of an answer."""
-        return hashlib.sha256(f"{self.prompt}\x1f{self.completion}".encode()).hexdigest()[:16]
+        answer = text_digest(visible(self.completion))
+        return hashlib.sha256(f"{UUID(self.query_key)}|{UUID(answer)}".encode()).hexdigest()[:16]
 
 
 def conversation(system_prompt: str, question: str) -> list[Message]:
@@ -200,7 +203,8 @@ def _curated(folder: Path, cleaner: TextCleaner) -> Iterator[CuratedExample]:
                 continue
             try:
                 record = json.loads(line)
-                example = CuratedExample(cleaner.text(record["prompt"]), cleaner.text(record["completion"]))
+                prompt, completion = cleaner.text(record["prompt"]), cleaner.text(record["completion"])
+                example = CuratedExample(prompt, completion, cleaner.query_key(prompt))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(
                     f'{path}, line {number}: expected {{"prompt": "...", "completion": "..."}}; {error!r}.'

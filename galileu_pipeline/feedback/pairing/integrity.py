@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.feedback.pairing.datasets import SPLITS
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings
+from galileu_pipeline.feedback.pairing.provenance import require_votes
 from galileu_pipeline.feedback.statements import sql
 
 ONE_PAIR = 3.0
@@ -48,9 +49,14 @@ class PersonWeight(BaseModel):
 
 
 def heaviest_people(preference_pairs: Path, settings: PairingSettings, most: int = 10) -> list[PersonWeight]:
-    """The people who weigh most in SFT, reward and DPO data together, counted in the files of `preference_pairs`."""
+    """The people who weigh most in SFT, reward and DPO data together, counted in the files of `preference_pairs`.
+
+    Raises:
+        GalileuError: as `require_votes`.
+    """
+    require_votes(preference_pairs)
     parameters = {"pairs": str(preference_pairs), "min_score": settings.sft_min_score, "most": most}
-    with connect() as connection:
+    with in_memory() as connection:
         rows = connection.execute(sql("pairing/weigh_people"), parameters).fetchall()
     return [
         PersonWeight(person=person, weight=weight, votes=votes, items=items) for person, weight, votes, items in rows

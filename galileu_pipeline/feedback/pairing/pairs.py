@@ -9,12 +9,12 @@ import duckdb
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.feedback.pairing.datasets import SPLITS
 from galileu_pipeline.feedback.statements import sql
 
 READ_ROWS = 10_000
-_RULES = 2  # of the statements in sql/; another number pairs everything again
+_RULES = 3  # of the statements in sql/; another number pairs everything again
 
 
 class PairingStrategy(StrEnum):
@@ -73,6 +73,9 @@ def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings
     connection.execute("DELETE FROM set_aside")
     _pair_touched(connection, settings.strategy)
     if settings.max_person_share is not None:
+        all_pairs = settings.strategy is PairingStrategy.ALL_PAIRS
+        most_pairs = settings.max_pairs_per_query if all_pairs else 1
+        connection.execute("SET VARIABLE most_pairs = $value", {"value": most_pairs})
         while _set_aside_excess(connection):
             _pair_touched(connection, settings.strategy)
     connection.execute("DELETE FROM derived_tables")
@@ -97,6 +100,8 @@ def _set_aside_excess(connection: duckdb.DuckDBPyConnection) -> bool:
 
     What is left weighs more once rows are gone, so this is to be repeated; every time there are fewer rows.
     """
+    if connection.execute(sql("pairing/bound_weights")).fetchall() != [(True,)]:
+        return False
     connection.execute(sql("pairing/weigh_rows"))
     connection.execute(sql("pairing/set_aside_excess"))
     return bool(connection.execute("SELECT count(*) FROM touched").fetchall()[0][0])
@@ -117,13 +122,11 @@ def pair_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
 
 
 def scored_answers(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """(example_id, query_key, prompt, response, score, votes, split), in a fixed order."""
+    """(example_id, query_key, prompt, response, score, votes, split, feedback_ids), in a fixed order.
+
+    Of the answers good enough to imitate, and of those held out.
+    """
     return connection.sql(sql("pairing/select_answers")).to_arrow_reader(READ_ROWS)
-
-
-def answer_sources(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
-    """(example_id, feedback_id) of the votes in each answer's mean score, in a fixed order."""
-    return connection.sql(sql("pairing/select_answer_sources")).to_arrow_reader(READ_ROWS)
 
 
 def question_rows(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:
@@ -171,7 +174,7 @@ def count_set_aside(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def split_of(query_keys: Iterable[str], settings: PairingSettings) -> list[str]:
     """Which of `SPLITS` each key of a question belongs to."""
-    with connect() as connection:
+    with in_memory() as connection:
         for name in ("test_fraction", "validation_fraction"):
             connection.execute(f"SET VARIABLE {name} = $value", {"value": getattr(settings, name)})
         connection.execute(sql("pairing/create_split_macro"))

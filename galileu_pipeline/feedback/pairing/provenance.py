@@ -14,7 +14,10 @@ another one without it.
 
 from pathlib import Path
 
-from galileu_pipeline.database import connect
+import pyarrow.parquet as pq
+
+from galileu_pipeline.database import in_memory
+from galileu_pipeline.errors import GalileuError
 from galileu_pipeline.feedback.pairing.datasets import write_table
 from galileu_pipeline.feedback.statements import sql
 
@@ -28,17 +31,37 @@ def write_pair_sources(pairs: Path, dataset: Path) -> None:
 
 
 def write_reward_sources(pairs: Path, dataset: Path) -> None:
-    """Of a dataset of pairs with the held-out answers."""
+    """Of a dataset of pairs with the held-out answers.
+
+    Raises:
+        GalileuError: as `require_votes`.
+    """
+    require_votes(pairs)
     _write("select_dataset_reward_sources", {"pairs": pairs}, dataset)
 
 
 def write_example_sources(pairs: Path, min_score: float, dataset: Path) -> None:
-    """Of a dataset of the answers with at least that mean score. Curated examples have no source."""
+    """Of a dataset of the answers with at least that mean score. Curated examples have no source.
+
+    Raises:
+        GalileuError: as `require_votes`.
+    """
+    require_votes(pairs)
     _write("select_dataset_example_sources", {"pairs": pairs, "min_score": min_score}, dataset)
 
 
+def require_votes(pairs: Path) -> None:
+    """Make sure that the answers in a folder of `preference_pairs` name the votes on them.
+
+    Raises:
+        GalileuError: they are of a version in which they did not.
+    """
+    if "feedback_ids" not in pq.read_schema(pairs / "answers.parquet").names:
+        raise GalileuError(f"{pairs.name} was made by an earlier version. Materialize preference_pairs, then go on.")
+
+
 def _write(statement: str, values: dict[str, Path | float], dataset: Path) -> None:
-    with connect() as connection:
+    with in_memory() as connection:
         parameters = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
         rows = connection.sql(sql(f"pairing/{statement}"), params=parameters).to_arrow_reader(_GROUP_ROWS)
         write_table(rows, dataset / SOURCES_NAME)

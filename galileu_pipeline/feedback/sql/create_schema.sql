@@ -1,4 +1,4 @@
--- The warehouse. Every statement can be repeated.
+-- The warehouse. Every statement can be repeated: where the file was made by another text than this one, it is run again.
 
 -- Votes that passed validation: ratings, thumbs, comments; one row a vote. Texts are repaired and masked.
 CREATE TABLE IF NOT EXISTS feedback (
@@ -10,9 +10,9 @@ CREATE TABLE IF NOT EXISTS feedback (
     session_id       VARCHAR,           -- a keyed hash
     user_id          VARCHAR,           -- a keyed hash
     query            VARCHAR NOT NULL USING COMPRESSION zstd,
-    query_key        VARCHAR NOT NULL,  -- what makes two queries the same question
+    query_key        UUID    NOT NULL,  -- what makes two queries the same question
     response         VARCHAR NOT NULL USING COMPRESSION zstd,
-    response_digest  VARCHAR NOT NULL,  -- 128 bits of sha256; answers are told apart by it
+    response_digest  UUID    NOT NULL,  -- 128 bits of sha256; answers are told apart by it
     rating           DOUBLE,            -- 1 to 5
     thumbs_up        BOOLEAN,
     score            DOUBLE,            -- 0 to 1; NULL where there is only a comment
@@ -36,11 +36,11 @@ CREATE TABLE IF NOT EXISTS feedback_choices (
     session_id      VARCHAR,
     user_id         VARCHAR,
     query           VARCHAR NOT NULL USING COMPRESSION zstd,
-    query_key       VARCHAR NOT NULL,
+    query_key       UUID    NOT NULL,
     chosen          VARCHAR NOT NULL USING COMPRESSION zstd,
     rejected        VARCHAR NOT NULL USING COMPRESSION zstd,
-    chosen_digest   VARCHAR NOT NULL,   -- as feedback.response_digest
-    rejected_digest VARCHAR NOT NULL,
+    chosen_digest   UUID    NOT NULL,   -- as feedback.response_digest
+    rejected_digest UUID    NOT NULL,
     reason          VARCHAR,
     metadata        VARCHAR,
     repaired        BOOLEAN,
@@ -59,11 +59,11 @@ CREATE TABLE IF NOT EXISTS feedback_comparisons (
     session_id     VARCHAR,
     user_id        VARCHAR,
     query          VARCHAR NOT NULL USING COMPRESSION zstd,
-    query_key      VARCHAR NOT NULL,
+    query_key      UUID    NOT NULL,
     response_left  VARCHAR NOT NULL USING COMPRESSION zstd,
     response_right VARCHAR NOT NULL USING COMPRESSION zstd,
-    response_left_digest  VARCHAR NOT NULL, -- as feedback.response_digest
-    response_right_digest VARCHAR NOT NULL,
+    response_left_digest  UUID    NOT NULL, -- as feedback.response_digest
+    response_right_digest UUID    NOT NULL,
     model_left     VARCHAR,
     model_right    VARCHAR,
     verdict        VARCHAR NOT NULL,    -- 'left', 'right', 'tie' or 'both_bad'
@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS feedback_history (
     occurred_at TIMESTAMP,
     session_id  VARCHAR,
     user_id     VARCHAR,
-    query_key   VARCHAR NOT NULL,
+    query_key   UUID    NOT NULL,
     row_digest  VARCHAR NOT NULL,
     state       VARCHAR NOT NULL USING COMPRESSION zstd, -- JSON, the row as it was
     cause       VARCHAR NOT NULL,       -- 'replaced' by a newer state, 'late' (it was older already), or 'gone'
@@ -92,14 +92,15 @@ CREATE TABLE IF NOT EXISTS feedback_history (
 );
 
 -- What a row is about: an answer to a question, or two answers to it.
-CREATE OR REPLACE TEMP MACRO subject_of_vote(response_digest, query_key) AS concat_ws('|', response_digest, query_key);
-CREATE OR REPLACE TEMP MACRO subject_of_choice(one, other, query_key) AS
-    concat_ws('|', least(one, other), greatest(one, other), query_key);
-CREATE OR REPLACE TEMP MACRO subject_of_comparison(left_digest, right_digest, query_key) AS
-    concat_ws('|', left_digest, right_digest, query_key);
+CREATE OR REPLACE MACRO subject_of_vote(response_digest, query_key) AS
+    concat_ws('|', response_digest::UUID, query_key::UUID);
+CREATE OR REPLACE MACRO subject_of_choice(one, other, query_key) AS
+    concat_ws('|', least(one::UUID, other::UUID), greatest(one::UUID, other::UUID), query_key::UUID);
+CREATE OR REPLACE MACRO subject_of_comparison(left_digest, right_digest, query_key) AS
+    concat_ws('|', left_digest::UUID, right_digest::UUID, query_key::UUID);
 
 -- Every stored row, with what it is about.
-CREATE OR REPLACE TEMP VIEW stored_rows AS
+CREATE OR REPLACE VIEW stored_rows AS
 SELECT
     'vote' AS kind, feedback_id, source, position, ingestion, subject_of_vote(response_digest, query_key) AS subject
 FROM feedback
@@ -115,7 +116,7 @@ FROM feedback_comparisons;
 
 -- Every preference of one answer to another, however it came: choices, and votes between two answers that decide. Of the
 -- same vote the chatbot's file may have both.
-CREATE VIEW IF NOT EXISTS preferences AS
+CREATE OR REPLACE VIEW preferences AS
 SELECT
     feedback_id, source, position, ingestion, occurred_at, session_id, user_id, query, query_key, chosen, rejected,
     chosen_digest, rejected_digest, reason
@@ -133,7 +134,7 @@ FROM feedback_comparisons
 WHERE verdict IN ('left', 'right');
 
 -- Ties and "both bad" of people who also preferred one of the two answers: the later of the two is what they mean.
-CREATE VIEW IF NOT EXISTS withdrawals AS
+CREATE OR REPLACE VIEW withdrawals AS
 SELECT
     feedback_id, position, ingestion, occurred_at, session_id, user_id, query_key, response_left_digest,
     response_right_digest
@@ -145,9 +146,25 @@ SEMI JOIN preferences ON feedback_comparisons.query_key = preferences.query_key
     AND greatest(response_left_digest, response_right_digest) = greatest(chosen_digest, rejected_digest)
 WHERE verdict IN ('tie', 'both_bad');
 
+-- Whose words every pair may hang on: each vote, preference and withdrawal, with its person, once. The same row of the
+-- chatbot's file may be more than one of them.
+CREATE OR REPLACE VIEW given_rows AS
+WITH side_by_side AS (
+    SELECT query_key, feedback_id, coalesce(user_id, session_id) AS person FROM preferences
+    UNION
+    SELECT query_key, feedback_id, coalesce(user_id, session_id) FROM withdrawals
+)
+SELECT query_key, feedback_id, coalesce(user_id, session_id) AS person FROM feedback
+UNION ALL
+FROM side_by_side
+ANTI JOIN feedback
+    ON  feedback.feedback_id = side_by_side.feedback_id
+    AND feedback.query_key = side_by_side.query_key
+    AND coalesce(feedback.user_id, feedback.session_id) IS NOT DISTINCT FROM side_by_side.person;
+
 -- Votes between answers of two known models. Of a person's votes on the same two answers the last one counts; votes of
 -- nobody known each stand for a person of their own.
-CREATE VIEW IF NOT EXISTS model_votes AS
+CREATE OR REPLACE VIEW model_votes AS
 SELECT
     model_left,
     model_right,
@@ -209,40 +226,72 @@ CREATE TABLE IF NOT EXISTS derived_tables (
 -- Votes and choices that do not count at present, since the rest of their person's already weighs as much as one may.
 CREATE TABLE IF NOT EXISTS set_aside (
     feedback_id VARCHAR NOT NULL,
-    query_key   VARCHAR NOT NULL,
+    query_key   UUID    NOT NULL,
     person      VARCHAR NOT NULL        -- the keyed hash
 );
 
 -- Every answer anybody scored: the mean score over raters.
 CREATE TABLE IF NOT EXISTS answers (
-    query_key       VARCHAR NOT NULL,
-    response        VARCHAR NOT NULL,
-    response_digest VARCHAR NOT NULL,
-    score           DOUBLE  NOT NULL,
-    votes           BIGINT  NOT NULL,
-    feedback_ids    VARCHAR[] NOT NULL
+    query_key       UUID      NOT NULL,
+    response_digest UUID      NOT NULL,
+    score           DOUBLE    NOT NULL,
+    votes           BIGINT    NOT NULL,
+    feedback_ids    VARCHAR[] NOT NULL  -- of these votes, in order
 );
 
 -- One row a question: its most frequent wording.
 CREATE TABLE IF NOT EXISTS queries (
-    query_key VARCHAR NOT NULL,
+    query_key UUID    NOT NULL,
     prompt    VARCHAR NOT NULL
 );
 
--- The current pairs, and every feedback row behind each of them.
+-- The current pairs, and the feedback behind each of them: votes on its answers, choices for and against it.
 CREATE TABLE IF NOT EXISTS preference_pairs (
-    pair_id      VARCHAR NOT NULL,      -- 16 hex digits of sha256 over query key and the answers' digests
-    query_key    VARCHAR NOT NULL,
-    prompt       VARCHAR NOT NULL,
-    chosen       VARCHAR NOT NULL USING COMPRESSION zstd,
-    rejected     VARCHAR NOT NULL USING COMPRESSION zstd,
-    margin       DOUBLE  NOT NULL,      -- difference of mean scores, or net share of the side-by-side votes
-    origin       VARCHAR NOT NULL,      -- 'ratings', 'choices' or 'both'
-    split        VARCHAR NOT NULL       -- 'train', 'validation' or 'test', by hash of the query key
+    pair_id      VARCHAR   NOT NULL,    -- 16 hex digits of sha256 over query key and the answers' digests
+    query_key    UUID      NOT NULL,
+    margin       DOUBLE    NOT NULL,    -- difference of mean scores, or net share of the side-by-side votes
+    origin       VARCHAR   NOT NULL,    -- 'ratings', 'choices' or 'both'
+    split        VARCHAR   NOT NULL,    -- 'train', 'validation' or 'test', by hash of the query key
+    chosen_ids   VARCHAR[] NOT NULL,
+    rejected_ids VARCHAR[] NOT NULL,
+    choice_ids   VARCHAR[] NOT NULL,
+    outvoted_ids VARCHAR[] NOT NULL
 );
 
-CREATE TABLE IF NOT EXISTS pair_sources (
-    pair_id     VARCHAR NOT NULL,
-    feedback_id VARCHAR NOT NULL,
-    role        VARCHAR NOT NULL        -- 'chosen' or 'rejected' (a vote on that answer); side by side, 'choice' or 'outvoted'
+-- Long texts stand in the warehouse once, with the feedback; what is derived from it says in which row.
+CREATE OR REPLACE VIEW answers_with_texts AS
+SELECT answers.*, prompt, response
+FROM answers
+JOIN queries USING (query_key)
+JOIN feedback ON feedback.feedback_id = answers.feedback_ids[1];
+
+CREATE OR REPLACE VIEW pairs_with_texts AS
+SELECT
+    pair_id,
+    pair.query_key,
+    prompt,
+    coalesce(best.response, direct.chosen)    AS chosen,
+    coalesce(worst.response, direct.rejected) AS rejected,
+    margin,
+    origin,
+    split
+FROM preference_pairs AS pair
+JOIN queries ON queries.query_key = pair.query_key
+LEFT JOIN feedback AS best ON best.feedback_id = chosen_ids[1]
+LEFT JOIN feedback AS worst ON worst.feedback_id = rejected_ids[1]
+LEFT JOIN preferences AS direct ON direct.feedback_id = choice_ids[1];
+
+-- Every feedback row behind a pair, and how it came there.
+CREATE OR REPLACE VIEW pair_sources AS
+SELECT pair_id, query_key, unnest(chosen_ids) AS feedback_id, 'chosen' AS role FROM preference_pairs
+UNION ALL
+SELECT pair_id, query_key, unnest(rejected_ids), 'rejected' FROM preference_pairs
+UNION ALL
+SELECT pair_id, query_key, unnest(choice_ids), 'choice' FROM preference_pairs
+UNION ALL
+SELECT pair_id, query_key, unnest(outvoted_ids), 'outvoted' FROM preference_pairs;
+
+-- sha256 of the text that the tables and views are made by.
+CREATE TABLE IF NOT EXISTS schema_text (
+    digest VARCHAR NOT NULL
 );

@@ -4,4 +4,3 @@ DELETE FROM set_aside;
 DELETE FROM answers;
 DELETE FROM queries;
 DELETE FROM preference_pairs;
-DELETE FROM pair_sources;

@@ -121,7 +121,7 @@ SELECT
 FROM wordings
 LEFT JOIN scores USING (query_key)
 GROUP BY query_key
-ORDER BY uses DESC, query_key;
+ORDER BY uses DESC, question;
 
 -- Questions with bad votes and enough votes, the surest failure first.
 CREATE OR REPLACE VIEW analytics_worst_questions AS
@@ -145,7 +145,7 @@ SELECT
     tallies.mean_score                                  AS mean_score
 FROM tallies
 JOIN analytics_common_questions USING (query_key)
-ORDER BY bad_share_lower DESC, votes DESC, mean_score, query_key;
+ORDER BY bad_share_lower DESC, votes DESC, mean_score, question;
 
 -- How each rater differs from the others on the same answers, the strictest first. mean_deviation is NULL for a rater
 -- whose answers nobody else scored.
@@ -231,19 +231,6 @@ FROM words
 ANTI JOIN analytics_stop_words AS stop ON stop.word = strip_accents(words.word)
 GROUP BY words.word
 ORDER BY comments DESC, words.word;
-
--- Personal identifiers masked in texts, by kind.
-CREATE OR REPLACE VIEW analytics_masked AS
-SELECT entry.key AS kind, sum(entry.value)::BIGINT AS found
-FROM (
-    SELECT unnest(map_entries(masked)) AS entry FROM feedback WHERE masked IS NOT NULL
-    UNION ALL
-    SELECT unnest(map_entries(masked)) FROM feedback_choices WHERE masked IS NOT NULL
-    UNION ALL
-    SELECT unnest(map_entries(masked)) FROM feedback_comparisons WHERE masked IS NOT NULL
-)
-GROUP BY kind
-ORDER BY found DESC, kind;
 
 -- Two models side by side: how often each won, over the votes between them. A tie and "both bad" decide nothing.
 CREATE OR REPLACE VIEW analytics_duels AS

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, RowBatch
 from galileu_pipeline.feedback.statements import sql
@@ -33,7 +33,7 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
     """
     position = 1
     try:
-        with pq.ParquetFile(path) as file, connect(memory_limit="512MB") as connection:
+        with pq.ParquetFile(path) as file, in_memory() as connection:
             for batch in file.iter_batches(BATCH_ROWS):
                 connection.register("parquet_rows", batch)
                 rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from galileu_pipeline.database import connect
+from galileu_pipeline.database import in_memory
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.columns import ColumnUse, listed, shown_column
 from galileu_pipeline.feedback.ingestion.sources.compression import open_plain, reading
@@ -117,7 +117,7 @@ class FileReading:
 
     def _located(self, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
         """Batches of JSON objects with the places of their fields: any row may bring a name that is new."""
-        with connect(memory_limit="256MB") as connection:
+        with in_memory() as connection:
             for batch in batches:
                 connection.register("raw_rows", pa.table({"row": batch.rows}))
                 names = connection.execute(sql("ingestion/select_names")).fetchall()

@@ -2,7 +2,14 @@
 -- (rating - 1) / 4, or 1 and 0 for a thumb; the rating wins where both are given.
 CREATE TEMP VIEW IF NOT EXISTS judged_rows AS
 SELECT
-    * EXCLUDE (fault),
+    * EXCLUDE (fault) REPLACE (
+        query_key::UUID AS query_key,
+        response_digest::UUID AS response_digest,
+        chosen_digest::UUID AS chosen_digest,
+        rejected_digest::UUID AS rejected_digest,
+        response_left_digest::UUID AS response_left_digest,
+        response_right_digest::UUID AS response_right_digest
+    ),
     CASE WHEN rating IS NOT NULL THEN (rating - 1) / 4 ELSE thumbs_up::INTEGER::DOUBLE END AS score,
     coalesce(user_id, session_id)                                                          AS person,
     left(

@@ -4,21 +4,22 @@
 -- earliest_time and latest_time, beyond which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating,
 -- best_rating or thumbs; up_words and down_words, how thumbs are spelt. Its macros: create_reading_macros.sql.
 WITH checked AS (
-    SELECT ordinal, position, row, TRY(json_type(row)) AS root
+    -- Types of the fields, and last that of the whole row; NULL for what is not JSON.
+    SELECT ordinal, position, row, TRY(json_type(row, list_append(getvariable('paths'), '$'))) AS type
     FROM raw_rows
 ),
 fields AS (
     SELECT
         ordinal,
         position,
-        root,
-        strlen(row)                                                                       AS bytes,
+        type[-1]                                                                AS root,
+        strlen(row)                                                             AS bytes,
         -- What is empty is as if it were not there: CSV cannot tell the two apart.
         CASE
             WHEN root = 'OBJECT'
                 THEN list_transform(json_extract_string(row, getvariable('paths')), lambda text: nullif(text, ''))
-        END                                                                               AS value,
-        CASE WHEN root = 'OBJECT' THEN json_type(row, getvariable('paths')) END           AS type
+        END                                                                     AS value,
+        type
     FROM checked
 ),
 named AS (
@@ -84,7 +85,7 @@ named AS (
                 END
         END                                                AS rating,
         time_of(given_time)                                AS occurred_at,
-        verdict_of(given_verdict)                          AS verdict
+        CASE WHEN given_verdict IS NOT NULL THEN verdict_of(given_verdict) END AS verdict
     FROM fields
 )
 SELECT

@@ -1,10 +1,22 @@
 -- How often one person orders two answers to a question as all the others together do. Of a person's scores of an answer,
 -- and choices between two, the last counts; who is not known by a user id is known by the session, others not at all.
 -- Where the person or the others are undecided there is nothing to compare.
-WITH scores AS (
-    SELECT coalesce(user_id, session_id) AS person, query_key, response_digest, score
+WITH votes AS (
+    SELECT
+        query_key, response_digest, score, occurred_at, ingestion, position, feedback_id,
+        coalesce(user_id, session_id) AS person,
+        hash(person, query_key)       AS place
     FROM feedback
     WHERE score IS NOT NULL AND person IS NOT NULL
+),
+-- In the others nobody scored two answers.
+questions AS (
+    FROM votes SEMI JOIN (SELECT place FROM votes GROUP BY place HAVING count(*) > 1) AS repeated USING (place)
+),
+scores AS (
+    SELECT person, query_key, response_digest, score
+    FROM votes
+    SEMI JOIN questions USING (query_key)
     QUALIFY row_number() OVER (
         PARTITION BY person, query_key, response_digest
         ORDER BY occurred_at DESC NULLS LAST, ingestion DESC, position DESC, feedback_id DESC

@@ -1,3 +1,3 @@
 SELECT prompt, chosen, rejected, margin, origin, split
-FROM preference_pairs
+FROM pairs_with_texts
 ORDER BY query_key, pair_id;

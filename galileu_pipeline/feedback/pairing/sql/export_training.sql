@@ -1,6 +1,5 @@
 -- Answers that people rated well, best first within a question.
 SELECT prompt, response AS completion, score, votes
-FROM answers
-JOIN queries USING (query_key)
+FROM answers_with_texts
 WHERE score >= $min_score
 ORDER BY query_key, score DESC, response_digest;

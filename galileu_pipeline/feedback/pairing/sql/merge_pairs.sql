@@ -1,4 +1,4 @@
--- Rated pairs and chosen pairs as one, without their texts. Where both speak about the same two answers the direct
+-- Rated pairs and chosen pairs as one. Where both speak about the same two answers the direct
 -- comparison decides the side, and the rated pair joins it only if it agrees.
 CREATE OR REPLACE TEMP TABLE merged_pairs AS
 WITH joined AS (
@@ -12,10 +12,10 @@ WITH joined AS (
             WHEN rated.chosen_digest = direct.chosen_digest THEN 'both'
             ELSE 'choices'
         END AS origin,
-        CASE WHEN origin <> 'choices' THEN rated.chosen_ids END   AS chosen_ids,
-        CASE WHEN origin <> 'choices' THEN rated.rejected_ids END AS rejected_ids,
-        direct.choice_ids,
-        direct.outvoted_ids
+        CASE WHEN origin = 'choices' THEN [] ELSE rated.chosen_ids END   AS chosen_ids,
+        CASE WHEN origin = 'choices' THEN [] ELSE rated.rejected_ids END AS rejected_ids,
+        coalesce(direct.choice_ids, [])                                  AS choice_ids,
+        coalesce(direct.outvoted_ids, [])                                AS outvoted_ids
     FROM chosen_pairs AS direct
     FULL JOIN rated_pairs AS rated
         ON  direct.query_key = rated.query_key

@@ -1,6 +1,6 @@
 -- Of the answers good enough to imitate.
 WITH good AS (
-    SELECT example_id, query_key
+    SELECT example_id, query_key, feedback_ids
     FROM read_parquet($pairs || '/answers.parquet') AS answers
     WHERE score >= $min_score
 ),
@@ -9,8 +9,7 @@ question_rows AS (
 ),
 votes AS (
     SELECT example_id AS item_id, query_key, feedback_id, person, 'answer' AS role
-    FROM read_parquet($pairs || '/answer_sources.parquet') AS answer_sources
-    JOIN good USING (example_id)
+    FROM (SELECT example_id, query_key, unnest(feedback_ids) AS feedback_id FROM good)
     JOIN question_rows USING (query_key, feedback_id)
 ),
 context AS (

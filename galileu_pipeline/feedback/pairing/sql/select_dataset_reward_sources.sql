@@ -1,6 +1,6 @@
 -- Of the pairs, and of the held-out answers that are compared with the rewards.
 WITH held_out AS (
-    SELECT example_id, query_key
+    SELECT example_id, query_key, feedback_ids
     FROM read_parquet($pairs || '/answers.parquet') AS answers
     WHERE split = 'test'
 ),
@@ -9,8 +9,7 @@ question_rows AS (
 ),
 votes AS (
     SELECT example_id AS item_id, query_key, feedback_id, person, 'held_out' AS role
-    FROM read_parquet($pairs || '/answer_sources.parquet') AS answer_sources
-    JOIN held_out USING (example_id)
+    FROM (SELECT example_id, query_key, unnest(feedback_ids) AS feedback_id FROM held_out)
     JOIN question_rows USING (query_key, feedback_id)
 ),
 context AS (

@@ -2,7 +2,16 @@
 -- or its answer would be good enough to imitate (`example`). A vote takes the place of an earlier one of the same person
 -- on the same answer, so without it that one would count again; likewise with choices.
 -- Variables: sft_min_score, min_margin.
-WITH votes AS (
+WITH good_answers AS (
+    FROM answers WHERE score >= getvariable('sft_min_score')
+),
+-- The others are left out early: most questions have both.
+undecided AS (
+    SELECT query_key FROM queries ANTI JOIN preference_pairs USING (query_key)
+    UNION
+    SELECT query_key FROM queries ANTI JOIN good_answers USING (query_key)
+),
+votes AS (
     SELECT
         feedback_id,
         query_key,
@@ -12,6 +21,7 @@ WITH votes AS (
         lead(score) OVER latest_first  AS earlier,
         row_number() OVER latest_first AS place
     FROM feedback
+    SEMI JOIN undecided USING (query_key)
     ANTI JOIN set_aside USING (feedback_id)
     WHERE score IS NOT NULL
     WINDOW latest_first AS (
@@ -35,6 +45,7 @@ beside AS (
         max(score) OVER others AS best_other,
         min(score) OVER others AS worst_other
     FROM answers
+    SEMI JOIN undecided USING (query_key)
     WINDOW others AS (
         PARTITION BY query_key ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE CURRENT ROW
     )
@@ -86,7 +97,7 @@ SELECT kind, query_key, feedback_id, person
 FROM (
     SELECT 'example' AS kind, query_key, feedback_id, person
     FROM without
-    ANTI JOIN (FROM answers WHERE score >= getvariable('sft_min_score')) USING (query_key)
+    ANTI JOIN good_answers USING (query_key)
     WHERE mean < getvariable('sft_min_score') AND new_mean >= getvariable('sft_min_score')
     UNION ALL
     SELECT 'pair', query_key, feedback_id, person

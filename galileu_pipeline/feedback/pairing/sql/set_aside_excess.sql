@@ -30,7 +30,7 @@ running AS (
     FROM weighed
     SEMI JOIN heavy USING (person)
     WINDOW in_order AS (
-        PARTITION BY person ORDER BY sha256(person || query_key), feedback_id ROWS UNBOUNDED PRECEDING
+        PARTITION BY person ORDER BY sha256(concat(person, query_key)), feedback_id ROWS UNBOUNDED PRECEDING
     )
 )
 SELECT feedback_id, query_key, person

@@ -4,9 +4,9 @@ WITH pairs AS (
     SELECT pair_id, split FROM read_parquet($pairs || '/preference_pairs.parquet') AS preference_pairs
 ),
 examples AS (
-    SELECT example_id, query_key, split
+    SELECT query_key, unnest(feedback_ids) AS feedback_id, len(feedback_ids) AS votes
     FROM read_parquet($pairs || '/answers.parquet') AS answers
-    WHERE score >= $min_score
+    WHERE score >= $min_score AND split = 'train'
 ),
 shares AS (
     SELECT person, feedback_id, 2.0 / count(*) OVER (PARTITION BY pair_id) AS share
@@ -14,11 +14,9 @@ shares AS (
     JOIN pairs USING (pair_id)
     WHERE split = 'train' AND role IN ('chosen', 'rejected', 'choice')
     UNION ALL
-    SELECT person, feedback_id, 1.0 / count(*) OVER (PARTITION BY example_id)
-    FROM read_parquet($pairs || '/answer_sources.parquet') AS answer_sources
-    JOIN examples USING (example_id)
+    SELECT person, feedback_id, 1.0 / votes
+    FROM examples
     JOIN read_parquet($pairs || '/question_rows.parquet') AS question_rows USING (query_key, feedback_id)
-    WHERE split = 'train'
 )
 SELECT
     person,

@@ -3,10 +3,8 @@
 -- Variables: sft_min_score, test_fraction, validation_fraction.
 CREATE OR REPLACE TEMP TABLE weights AS
 WITH shares AS (
-    SELECT feedback_id, 2.0 / count(*) OVER (PARTITION BY pair_id) AS share
-    FROM pair_sources
-    JOIN preference_pairs USING (pair_id)
-    WHERE split = 'train' AND role IN ('chosen', 'rejected', 'choice')
+    SELECT unnest(for_it) AS feedback_id, 2.0 / len(for_it) AS share
+    FROM (SELECT list_concat(chosen_ids, rejected_ids, choice_ids) AS for_it FROM preference_pairs WHERE split = 'train')
     UNION ALL
     SELECT unnest(feedback_ids), 1.0 / len(feedback_ids)
     FROM answers
