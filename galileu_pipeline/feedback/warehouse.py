@@ -44,8 +44,11 @@ class Warehouse:
             self._turn(),
             connect(str(self.path), external_access=False, locked=True, memory_limit=self.memory_limit) as connection,
         ):
+            schema = sql("create_schema")
+            made_by, digest = _made_by(connection), hashlib.sha256(schema.encode()).hexdigest()
             connection.begin()
-            self._bring_up_to_date(connection)
+            if made_by != digest:
+                self._bring_up_to_date(connection, schema, digest)
             try:
                 yield connection
             except BaseException:
@@ -75,13 +78,9 @@ class Warehouse:
             both.execute("DETACH new")
             both.execute("DETACH old")
 
-    def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Create what `create_schema.sql` names, unless the file was made by that very text."""
-        schema = sql("create_schema")
-        digest = hashlib.sha256(schema.encode()).hexdigest()
+    def _bring_up_to_date(self, connection: duckdb.DuckDBPyConnection, schema: str, digest: str) -> None:
+        """Create what `schema` names, in a new file or in one that was made by another text."""
         types = {(table, name): kind for table, name, kind in connection.execute(sql("select_columns")).fetchall()}
-        if ("schema_text", "digest") in types and connection.execute("FROM schema_text").fetchall() == [(digest,)]:
-            return
         if types.get(("feedback", "query_key")) == "VARCHAR":
             if ("feedback_comparisons", "response_left_digest") not in types:
                 raise GalileuError(
@@ -89,6 +88,8 @@ class Warehouse:
                     "raw_feedback, and import your files again; the chatbot's file and these hold all that was in it."
                 )
             connection.execute(sql("migrate_text_keys"))
+        if types.get(("feedback", "row_digest")) == "VARCHAR":
+            connection.execute(sql("migrate_row_digests"))
         connection.execute(schema)
         connection.execute("DELETE FROM schema_text")
         connection.execute("INSERT INTO schema_text VALUES ($digest)", {"digest": digest})
@@ -112,6 +113,15 @@ class Warehouse:
                 f"{self.path} is busy: another program, such as the DuckDB shell, has it open. Close it there, then "
                 "try again."
             ) from error
+
+
+def _made_by(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The digest of the text that the file was made by; None of a new file, or one of before there were digests."""
+    try:  # to look for it in the catalog takes twenty times as long, since that works out every view
+        rows = connection.execute("FROM schema_text").fetchall()
+    except duckdb.CatalogException:
+        return None
+    return str(rows[0][0]) if rows else None
 
 
 def _quoted(path: Path) -> str:

@@ -28,6 +28,7 @@ from galileu_pipeline.markdown import MAX_TEXT_CHARS, escape
 from galileu_pipeline_tests.feedback.conftest import empty_warehouse
 
 MAX_PNG_BYTES = 60_000
+NO_DIGEST = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ class Votes:
             "source": "test",
             "position": self.position,
             "ingestion": 1,
-            "row_digest": "",
+            "row_digest": NO_DIGEST,
             "response_digest": text_digest(response),
             "user_id": user,
             "query": query,
@@ -74,8 +75,8 @@ def add_choice(connection: duckdb.DuckDBPyConnection, query: str, user: str, at:
     connection.execute(
         "INSERT INTO feedback_choices (feedback_id, source, position, ingestion, row_digest, occurred_at, user_id, "
         "query, query_key, chosen, rejected, chosen_digest, rejected_digest) "
-        "VALUES (?, 'test', 1, 1, '', ?, ?, ?, ?, 'better', 'worse', ?, ?)",
-        [f"c-{query}-{user}", at, user, query, *map(text_digest, (query.casefold(), "better", "worse"))],
+        "VALUES (?, 'test', 1, 1, ?, ?, ?, ?, ?, 'better', 'worse', ?, ?)",
+        [f"c-{query}-{user}", NO_DIGEST, at, user, query, *map(text_digest, (query.casefold(), "better", "worse"))],
     )
 
 
@@ -409,8 +410,8 @@ def test_votes_side_by_side_and_corrections(connection: duckdb.DuckDBPyConnectio
         connection.execute(
             "INSERT INTO feedback_comparisons (feedback_id, source, position, ingestion, row_digest, query, query_key, "
             "response_left, response_right, response_left_digest, response_right_digest, model_left, model_right, "
-            "verdict, masked) VALUES (?, 'test', 1, 1, '', 'q', ?, 'a', 'b', ?, ?, ?, ?, ?, MAP {'cpf': 2})",
-            [str(number), *map(text_digest, ("q", "a", "b")), left, right, verdict],
+            "verdict, masked) VALUES (?, 'test', 1, 1, ?, 'q', ?, 'a', 'b', ?, ?, ?, ?, ?, MAP {'cpf': 2})",
+            [str(number), NO_DIGEST, *map(text_digest, ("q", "a", "b")), left, right, verdict],
         )
     add_choice(connection, "q", "ana")
     connection.execute("UPDATE feedback_choices SET reason = 'correction'")

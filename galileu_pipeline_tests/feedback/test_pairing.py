@@ -27,8 +27,10 @@ from galileu_pipeline.feedback.pairing.pairs import (
     kept_out,
     pair_sources,
     preference_pairs,
+    set_aside,
     split_of,
 )
+from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline_tests.feedback.conftest import (
     REAL_RATINGS,
     ChatbotFile,
@@ -58,6 +60,10 @@ class Paired:
             build_pairs(connection, self.settings)
             self.table = preference_pairs(connection).read_all()
             self.sources = pair_sources(connection).read_all()
+            self.set_aside = set_aside(connection).read_all()
+            ((self.bound,),) = connection.execute("SELECT heaviest FROM derived_tables").fetchall()
+            connection.execute(sql("pairing/weigh_rows"))
+            ((self.heaviest,),) = connection.execute(sql("pairing/select_heaviest")).fetchall()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -326,18 +332,22 @@ def test_sql_agrees_with_the_rules(votes: list[Row], choices: list[Row], strateg
 @given(
     batches=st.lists(st.tuples(st.lists(VOTE, max_size=8), st.lists(CHOICE, max_size=4)), min_size=2, max_size=4),
     strategy=st.sampled_from(PairingStrategy),
+    share=st.sampled_from([None, 0.2, 0.5]),
 )
 def test_pairs_that_follow_new_feedback_are_the_pairs_made_at_once(
-    batches: list[tuple[list[Row], list[Row]]], strategy: PairingStrategy
+    batches: list[tuple[list[Row], list[Row]]], strategy: PairingStrategy, share: float | None
 ) -> None:
+    options: dict[str, Any] = {"strategy": strategy, "max_person_share": share, "test_fraction": 0}
     with TemporaryDirectory() as one, TemporaryDirectory() as two:
-        piecemeal = Paired(Path(one), *batches[0], strategy=strategy)
+        piecemeal = Paired(Path(one), *batches[0], **options)
         for votes, choices in batches[1:]:
             piecemeal.add(votes, choices)
+            assert share is None or piecemeal.heaviest <= piecemeal.bound + 1e-9
         votes, choices = ([row for batch in batches for row in batch[side]] for side in (0, 1))
-        at_once = Paired(Path(two), votes, choices, strategy=strategy)
+        at_once = Paired(Path(two), votes, choices, **options)
     assert piecemeal.table.equals(at_once.table)
     assert piecemeal.sources.equals(at_once.sources)
+    assert piecemeal.set_aside.equals(at_once.set_aside)
 
 
 def test_other_settings_pair_everything_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from galileu_pipeline.errors import GalileuError
+from galileu_pipeline.feedback.ingestion.ingestor import content_digest
 from galileu_pipeline.feedback.pairing.pairs import PairingSettings, build_pairs, preference_pairs
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import Row, import_file
@@ -38,6 +39,13 @@ ALTER TABLE feedback_comparisons
 ALTER response_right_digest TYPE VARCHAR USING replace(response_right_digest::VARCHAR, '-', '');
 ALTER TABLE feedback_history ALTER query_key TYPE VARCHAR USING state ->> '$.query';
 """
+TEXT_DIGESTS = (
+    "".join(
+        f"ALTER TABLE {table} ALTER row_digest TYPE VARCHAR USING replace(row_digest::VARCHAR, '-', '');"
+        for table in ("feedback", "feedback_choices", "feedback_comparisons", "feedback_history")
+    )
+    + "ALTER TABLE derived_tables DROP heaviest;"
+)
 ROWS: list[Row] = [
     {"feedback_id": "v1", "query": "q", "response": "a", "rating": 5, "user_id": "ana"},
     {"feedback_id": "v2", "query": "q", "response": "b", "rating": 2, "user_id": "ana"},
@@ -60,13 +68,20 @@ def pairs(warehouse: Warehouse) -> list[dict[str, object]]:
         return preference_pairs(connection).read_all().to_pylist()
 
 
-def test_questions_known_by_texts_become_known_by_digests(warehouse: Warehouse, rows: Path) -> None:
+@pytest.mark.parametrize(
+    "made", ["UPDATE schema_text SET digest = '';" + TEXT_DIGESTS, TEXT_KEYS + TEXT_DIGESTS], ids=["rows", "all"]
+)
+def test_what_was_known_by_texts_becomes_known_by_digests(warehouse: Warehouse, rows: Path, made: str) -> None:
     assert import_file(warehouse, rows).replaced == 1
     before = pairs(warehouse)
+    with warehouse.open() as connection:
+        content = content_digest(connection)
     with duckdb.connect(str(warehouse.path)) as shell:
-        shell.execute(TEXT_KEYS)
+        shell.execute(made)
 
     assert pairs(warehouse) == before
+    with warehouse.open() as connection:
+        assert content_digest(connection) == content
     assert len(before) == 3
     assert import_file(warehouse, rows).duplicates == len(ROWS)
     assert pairs(warehouse) == before

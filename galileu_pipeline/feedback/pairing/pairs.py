@@ -67,19 +67,15 @@ def build_pairs(connection: duckdb.DuckDBPyConnection, settings: PairingSettings
     for name, value in settings.model_dump(mode="json", exclude={"strategy"}).items():
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
     connection.execute(sql("pairing/create_split_macro"))
-    found = connection.execute(sql("pairing/find_derived_table"), {"settings": settings_json}).fetchall()
-    connection.execute("SET VARIABLE after = $value", {"value": found[0][0]})
+    ((after, heaviest),) = connection.execute(sql("pairing/find_derived_table"), {"settings": settings_json}).fetchall()
+    connection.execute("SET VARIABLE after = $value", {"value": after})
     connection.execute(sql("pairing/mark_touched_queries"))
     connection.execute("DELETE FROM set_aside")
     _pair_touched(connection, settings.strategy)
     if settings.max_person_share is not None:
-        all_pairs = settings.strategy is PairingStrategy.ALL_PAIRS
-        most_pairs = settings.max_pairs_per_query if all_pairs else 1
-        connection.execute("SET VARIABLE most_pairs = $value", {"value": most_pairs})
-        while _set_aside_excess(connection):
-            _pair_touched(connection, settings.strategy)
+        heaviest = _set_aside_excess(connection, settings, heaviest)
     connection.execute("DELETE FROM derived_tables")
-    connection.execute(sql("pairing/record_derived_table"), {"settings": settings_json})
+    connection.execute(sql("pairing/record_derived_table"), {"settings": settings_json, "heaviest": heaviest})
 
 
 def _pair_touched(connection: duckdb.DuckDBPyConnection, strategy: PairingStrategy) -> None:
@@ -95,16 +91,34 @@ def _pair_touched(connection: duckdb.DuckDBPyConnection, strategy: PairingStrate
         connection.execute(sql(f"pairing/{statement}"))
 
 
-def _set_aside_excess(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Set aside what people weigh beyond the limit, and let `touched` name its questions. False where nobody does.
+def _set_aside_excess(connection: duckdb.DuckDBPyConnection, settings: PairingSettings, heaviest: float) -> float:
+    """Set aside what people weigh beyond the limit, and pair those questions again, until nobody does.
 
-    What is left weighs more once rows are gone, so this is to be repeated; every time there are fewer rows.
+    What is left weighs more once rows are gone, but every time there are fewer rows.
+
+    Args:
+        heaviest: what nobody weighed more than last time, in items.
+
+    Returns:
+        What nobody weighs more than now.
     """
-    if connection.execute(sql("pairing/bound_weights")).fetchall() != [(True,)]:
-        return False
-    connection.execute(sql("pairing/weigh_rows"))
-    connection.execute(sql("pairing/set_aside_excess"))
-    return bool(connection.execute("SELECT count(*) FROM touched").fetchall()[0][0])
+    most_pairs = settings.max_pairs_per_query if settings.strategy is PairingStrategy.ALL_PAIRS else 1
+    for name, value in (("most_pairs", most_pairs), ("heaviest", heaviest)):
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
+    heaviest = _number(connection, "bound_weights")
+    while heaviest > (limit := _number(connection, "limit_weights")):
+        connection.execute(sql("pairing/weigh_rows"))
+        heaviest = _number(connection, "select_heaviest")
+        connection.execute("SET VARIABLE weight_limit = $value", {"value": limit})
+        connection.execute(sql("pairing/set_aside_excess"))
+        if not connection.execute("SELECT count(*) FROM touched").fetchall()[0][0]:
+            break  # nobody weighs more, or who does gave a single row, and keeps it
+        _pair_touched(connection, settings.strategy)
+    return heaviest
+
+
+def _number(connection: duckdb.DuckDBPyConnection, statement: str) -> float:
+    return float(connection.execute(sql(f"pairing/{statement}")).fetchall()[0][0])
 
 
 def preference_pairs(connection: duckdb.DuckDBPyConnection) -> pa.RecordBatchReader:

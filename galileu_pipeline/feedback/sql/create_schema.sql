@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS feedback (
     metadata         VARCHAR,           -- JSON, without personal data
     repaired         BOOLEAN,           -- cleaning changed a text
     masked           MAP(VARCHAR, INTEGER), -- personal identifiers masked in the texts, by kind; NULL for none
-    row_digest       VARCHAR NOT NULL   -- 128 bits of sha256 over id, texts and score
+    row_digest       UUID    NOT NULL   -- 128 bits of sha256 over id, texts and score
 );
 
 -- In `position` and `ingestion` stands where and when the row was read last in the state that it has.
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS feedback_choices (
     metadata        VARCHAR,
     repaired        BOOLEAN,
     masked          MAP(VARCHAR, INTEGER),
-    row_digest      VARCHAR NOT NULL
+    row_digest      UUID    NOT NULL
 );
 
 
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS feedback_comparisons (
     metadata       VARCHAR,
     repaired       BOOLEAN,
     masked         MAP(VARCHAR, INTEGER),
-    row_digest     VARCHAR NOT NULL
+    row_digest     UUID    NOT NULL
 );
 
 -- What was accepted and stands no longer: states of votes that a newer one replaced, and rows that their source dropped.
@@ -85,7 +85,7 @@ CREATE TABLE IF NOT EXISTS feedback_history (
     session_id  VARCHAR,
     user_id     VARCHAR,
     query_key   UUID    NOT NULL,
-    row_digest  VARCHAR NOT NULL,
+    row_digest  UUID    NOT NULL,
     state       VARCHAR NOT NULL USING COMPRESSION zstd, -- JSON, the row as it was
     cause       VARCHAR NOT NULL,       -- 'replaced' by a newer state, 'late' (it was older already), or 'gone'
     ended_in    BIGINT  NOT NULL        -- the ingestion that found it so
@@ -220,7 +220,8 @@ CREATE TABLE IF NOT EXISTS source_blocks (
 CREATE TABLE IF NOT EXISTS derived_tables (
     name      VARCHAR NOT NULL,         -- 'preference_pairs'; the answers follow with them
     ingestion BIGINT  NOT NULL,
-    settings  VARCHAR NOT NULL          -- JSON
+    settings  VARCHAR NOT NULL,         -- JSON
+    heaviest  DOUBLE  NOT NULL          -- what nobody weighs more than in the training data, in items
 );
 
 -- Votes and choices that do not count at present, since the rest of their person's already weighs as much as one may.

@@ -23,7 +23,7 @@ SELECT
             END
         ),
         32
-    ) AS row_digest,
+    )::UUID AS row_digest,
     CASE kind
         WHEN 'vote' THEN subject_of_vote(response_digest, query_key)
         WHEN 'choice' THEN subject_of_choice(chosen_digest, rejected_digest, query_key)

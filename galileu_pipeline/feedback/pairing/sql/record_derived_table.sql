@@ -1,2 +1,2 @@
-INSERT INTO derived_tables (name, settings, ingestion)
-SELECT 'preference_pairs', $settings, coalesce(max(ingestion), 0) FROM ingestions;
+INSERT INTO derived_tables (name, settings, ingestion, heaviest)
+SELECT 'preference_pairs', $settings, coalesce(max(ingestion), 0), $heaviest FROM ingestions;
