@@ -149,6 +149,48 @@ def test_the_exact_name_wins(write: Writer, tmp_path: Path, warehouse: Warehouse
     assert votes(warehouse, "user_id") == [(PSEUDONYMS.of("ana"),)]
 
 
+SPELT = [
+    {"query": "q1", "response": "r", "Rating": 5, "user-id": "ana"},
+    {"query": "q2", "response": "r", "rating": 1, "userId": "ana"},
+    {"QUERY": "q3", "response": "r", "ra_ting": 2, "rating": None, "user_id": "ana"},
+    {"query": "q4", "Response": "r", "RATING": 3, "rating": "", "userId": "ana"},
+]
+
+
+@pytest.mark.parametrize("bytes_a_batch", [80, 1 << 20])
+@pytest.mark.parametrize("order", [SPELT, SPELT[::-1]], ids=["late", "early"])
+def test_rows_that_spell_their_fields_otherwise(
+    order: list[Row], bytes_a_batch: int, tmp_path: Path, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "BATCH_BYTES", bytes_a_batch)
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in order), encoding="utf-8")
+    report = read(warehouse, path)
+    assert report.summary.unused == {}
+    assert sorted(votes(warehouse, "query, rating, user_id")) == [
+        (f"q{number}", rating, PSEUDONYMS.of("ana")) for number, rating in ((1, 5), (2, 1), (3, 2), (4, 3))
+    ]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_rows_that_spell_a_mapped_field_otherwise(wrapped: bool, tmp_path: Path, warehouse: Warehouse) -> None:
+    rows = [{"query": f"q{n}", "response": "r", name: n} for n, name in enumerate(("nota", "Nota", "NOTA"), start=1)]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"data": rows} if wrapped else rows), encoding="utf-8")
+    report = read(warehouse, path, rating="Nota")
+    assert report.summary.unused == {}
+    assert report.summary.first_rows == [{"query": f"q{n}", "response": "r", "rating": n} for n in (1, 2, 3)]
+    assert sorted(votes(warehouse, "rating")) == [(1,), (2,), (3,)]
+
+
+def test_a_row_with_two_spellings_of_a_field(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.jsonl"
+    rows = [{"query": "q", "response": "r", "Rating": 1}, {"query": "q", "response": "s", "ra-ting": 5, "RATING": 5}]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    with pytest.raises(InputError, match=r"ra-ting and RATING|RATING and ra-ting"):
+        read(warehouse, path)
+
+
 def test_a_name_that_first_comes_late(tmp_path: Path, warehouse: Warehouse) -> None:
     path = tmp_path / "x.jsonl"
     rows = [{"query": f"q{number}", "response": "r", "rating": 3} for number in range(50)]

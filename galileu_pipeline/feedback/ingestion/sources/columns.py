@@ -52,16 +52,21 @@ _FIELDS_BY_FOLDED = {folded(name): name for name in FIELD_NAMES}
 class ColumnUse:
     """What is known of a file's columns after some of its rows: which are read as what, and which are not.
 
+    by_row: whether each row has names of its own, as in JSON. Then another spelling is read where a row lacks the one
+        in `used`.
     used: for each field, the name of its column.
     unused: columns that no field takes, each with the field it likely is, in the order in which they came.
     """
 
     mapping: Mapping[str, str]
+    by_row: bool = False
     used: dict[str, str] = field(default_factory=dict)
     unused: dict[str, str | None] = field(default_factory=dict)
     _seen: dict[str, None] = field(default_factory=dict)
     _inner_found: set[str] = field(default_factory=set)
     _read: set[str] = field(default_factory=set)
+    _spellings: dict[str, list[str]] = field(default_factory=dict)
+    _ignored: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.mapping) - set(FIELD_NAMES)):
@@ -92,6 +97,30 @@ class ColumnUse:
         """Take note of how many rows have the place within a column that `inner_paths` gave for a field."""
         if rows:
             self._inner_found.add(target)
+
+    def may_unify(self, names: Iterable[str]) -> bool:
+        """Whether rows with these names may have a field under another spelling than the one in `used`."""
+        return not {spelling for spellings in self._spellings.values() for spelling in spellings}.isdisjoint(names)
+
+    def unified(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A row under the names in `used`; None if it has no other spelling of them.
+
+        Raises:
+            InputError: it has several spellings of a field, and none of them is the exact one.
+        """
+        unified = dict(row)
+        for target, spellings in self._spellings.items():
+            name = self.used[target]
+            present = [spelling for spelling in (name, *spellings) if row.get(spelling) not in (None, "")]
+            if present and present[0] == name == self.mapping.get(target, target):
+                if not self._ignored.issuperset(present[1:]):
+                    self._ignored.update(present[1:])
+                    self._resolve()
+            elif len(present) > 1:
+                raise _ambiguous(target, *present[:2])
+            elif present and present[0] != name:
+                unified[name] = unified.pop(present[0])
+        return unified if unified != row else None
 
     def inner_paths(self) -> list[tuple[str, str]]:
         """Fields that stand within a column, and were in no row so far, with the JSON path of their place."""
@@ -128,24 +157,29 @@ class ColumnUse:
         return {target: value for target, value in values.items() if value is not None}
 
     def _resolve(self) -> None:
-        self.used, taken = {}, set()
+        self.used, self._spellings, taken = {}, {}, set()
         for target, name in self.mapping.items():
             if column := self._column(name):
                 self.used[target] = column
                 taken.add(self._steps(column)[0])
+                if self.by_row and column in self._seen:
+                    alike = [other for other in self._seen if other != column and folded(other) == folded(column)]
+                    self._spellings[target] = alike
         for column in self._seen:
             own = _FIELDS_BY_FOLDED.get(folded(column))
             if own is None or own in self.mapping or column in taken:
                 continue
+            if self.by_row and column != own and (own in self.used or (own in self._seen and own not in taken)):
+                self._spellings.setdefault(own, []).append(column)
+                continue
             if own in self._seen and column != own:
                 continue  # the exact name wins
             if own in self.used:
-                raise InputError(
-                    f"the columns {shown_column(self.used[own])} and {shown_column(column)} could both be {own}; say "
-                    f"which one is: --map {own}=NAME"
-                )
+                raise _ambiguous(own, self.used[own], column)
             self.used[own] = column
             taken.add(column)
+        for spellings in self._spellings.values():
+            taken.update(set(spellings) - self._ignored)
         left = [column for column in self._seen if column not in taken and column not in ("", GUARDED_COLUMNS)]
         self.unused = {column: self._likely(column) for column in left}
 
@@ -166,6 +200,13 @@ class ColumnUse:
         """The field that a column's name speaks of, unless another column is that field."""
         candidates = _FIELDS_BY_LIKELY_NAME.get(folded(column), [])
         return next((target for target in candidates if target not in self.used), None)
+
+
+def _ambiguous(target: str, one: str, other: str) -> InputError:
+    return InputError(
+        f"the columns {shown_column(one)} and {shown_column(other)} could both be {target}; say which one is: "
+        f"--map {target}=NAME"
+    )
 
 
 def json_path(steps: Sequence[str]) -> str:

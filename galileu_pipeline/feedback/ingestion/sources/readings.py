@@ -28,6 +28,7 @@ from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedba
 from galileu_pipeline.feedback.statements import sql
 
 FIRST_ROWS = 3
+_OF_OBJECTS = (Format.JSON_LINES, Format.JSON_ARRAY, Format.JSON_OBJECTS, Format.JSON_WRAPPED)
 
 
 @dataclass
@@ -47,7 +48,7 @@ class FileReading:
     first_rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.columns = ColumnUse(self.mapping)
+        self.columns = ColumnUse(self.mapping, by_row=self.file.format in _OF_OBJECTS)
 
     def batches(self) -> Iterator[RowBatch]:
         """The rows, in order.
@@ -120,24 +121,37 @@ class FileReading:
         with in_memory() as connection:
             for batch in batches:
                 connection.register("raw_rows", pa.table({"row": batch.rows}))
-                names = connection.execute(sql("ingestion/select_names")).fetchall()
-                self.columns.see(name for (name,) in names)
+                names = [name for (name,) in connection.execute(sql("ingestion/select_names")).fetchall()]
+                self.columns.see(names)
+                if self.columns.may_unify(names):
+                    batch = replace(batch, rows=pa.array(map(self._unified, batch.rows.to_pylist()), pa.string()))
                 for target, path in self.columns.inner_paths():
                     places = connection.execute(sql("ingestion/count_places"), {"path": path}).fetchall()
                     self.columns.see_inner(target, places[0][0])
                 yield replace(batch, paths=self.columns.json_paths())
 
+    def _unified(self, row: str) -> str:
+        """A row with its fields under the names that the others have, if it spells them otherwise."""
+        unified = self.columns.unified(record) if (record := _record(row)) else None
+        return row if unified is None else json.dumps(unified)
+
     def _keep_first(self, batch: RowBatch) -> None:
         for row in batch.rows[: FIRST_ROWS - len(self.first_rows)].to_pylist():
-            try:
-                record = json.loads(row)
-                row.encode()
-            except (ValueError, RecursionError):
-                continue
-            if not isinstance(record, dict):
+            record = _record(row)
+            if record is None:
                 continue
             own = self.file.records and not self.mapping
             self.first_rows.append(record if own else self.columns.fields_of(record))
+
+
+def _record(row: str) -> dict[str, Any] | None:
+    """The JSON object that a row is; None where it is none."""
+    try:
+        record = json.loads(row)
+        row.encode()
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _require_columns(columns: ColumnUse, names: list[str]) -> None:
