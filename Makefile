@@ -1,6 +1,6 @@
 # make demo   set everything up, and run the whole pipeline on the sample feedback
 # make test   set everything up, and run the tests
-# make test-fast   all but the end-to-end tests
+# make test-fast   all but the slow and the end-to-end tests, in a minute and a half
 # make test-zone   the tests of feedback, which otherwise run in UTC, in the time zone of São Paulo
 # make lint   ruff and mypy
 # make ui     the Dagster UI on http://127.0.0.1:3000
@@ -51,7 +51,7 @@ test: setup-dev
 	@$(ENV) && $(PYTEST) --durations 25
 
 test-fast: setup-dev
-	@$(ENV) && $(PYTEST) -m "not e2e"
+	@$(ENV) && $(PYTEST) -m "not e2e and not slow"
 
 test-zone: setup-dev
 	@$(ENV) && TZ=America/Sao_Paulo $(PYTEST) galileu_pipeline_tests/feedback

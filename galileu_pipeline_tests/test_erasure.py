@@ -132,6 +132,7 @@ def chatbot(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return Chatbot(tmp_path)
 
 
+@pytest.mark.slow
 def test_no_byte_of_a_persons_texts_is_left(chatbot: Chatbot) -> None:
     assert any(list(chatbot.bytes_of(text)) for text in MARKED)
     imported = chatbot.data.inbox / "done" / "votes.csv"

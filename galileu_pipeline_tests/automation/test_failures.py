@@ -171,6 +171,7 @@ def test_each_change_of_service_is_posted_once(webhook: str, tmp_path: Path, mon
     )
 
 
+@pytest.mark.slow
 def test_the_webhooks_address_stays_a_secret(webhook: str) -> None:
     Webhook.status = 500
     with pytest.raises(dg.Failure, match="answered 500") as refused:

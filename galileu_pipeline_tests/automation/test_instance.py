@@ -19,6 +19,7 @@ def open_when_all_are_ready(barrier: Barrier) -> None:
         assert killed == []
 
 
+@pytest.mark.slow
 def test_many_first_openings_at_once_leave_one_whole_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(PROJECT_ROOT))
     monkeypatch.setenv("GALILEU_DAGSTER_STATE", str(tmp_path / "state"))

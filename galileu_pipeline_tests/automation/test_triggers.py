@@ -122,6 +122,7 @@ def test_it_tells_how_many_are_missing(dpo: Daemon, tmp_path: Path) -> None:
     assert dpo.runs == 0
 
 
+@pytest.mark.slow
 def test_one_run_a_threshold(dpo: Daemon, tmp_path: Path) -> None:
     pairs_now(tmp_path, 500)
     first = dpo.tick()

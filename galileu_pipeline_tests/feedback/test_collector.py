@@ -166,6 +166,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         FeedbackCollector(path, PSEUDONYMS)
 
 
+@pytest.mark.slow
 @needs_naughty_strings
 def test_naughty_strings_survive_the_way_from_click_to_warehouse(collector: FeedbackCollector, tmp_path: Path) -> None:
     naughty = json.loads(NAUGHTY_STRINGS.read_text(encoding="utf-8"))
@@ -206,6 +207,7 @@ with open(sys.argv[4], "w") as acknowledged:
 """
 
 
+@pytest.mark.slow
 def test_32_processes_write_and_four_are_killed(tmp_path: Path) -> None:
     """No acknowledged event is lost, none is there twice, and what the others wrote is whole."""
     path, count = tmp_path / "feedback.db", 1_000

@@ -22,6 +22,8 @@ from galileu_pipeline.feedback.ingestion.sources.shapes import FIELD_NAMES
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, preparer
 
+pytestmark = pytest.mark.slow
+
 
 def json_file(folder: Path, row: Row) -> Path:
     path = folder / "x.jsonl"
@@ -272,6 +274,33 @@ def test_empty_is_absent_in_every_layout(empty: str, tmp_path: Path) -> None:
             assert Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), {}).accepted == 1
             digests.add(content_digest(connection))
     assert len(digests) == 1
+
+
+ABSENT = ["nan", "NaN", "NaT", "NULL", "None", "n/a", "#N/A", "-", " "]
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+@pytest.mark.parametrize("write", [json_file, csv_file, sqlite_file, parquet_file])
+@pytest.mark.parametrize("field", ["rating", "thumbs_up", "timestamp", "user_id", "feedback_id"])
+def test_words_for_no_value(field: str, write: Writer, absent: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    row: Row = {"query": "q", "response": "r", "comment": "bom", field: absent}
+    assert read(warehouse, write(tmp_path, row)).accepted == 1
+    column = "occurred_at" if field == "timestamp" else field
+    expected = None if field != "feedback_id" else votes(warehouse, "feedback_id")[0][0]
+    assert votes(warehouse, f"comment, {column}") == [("bom", expected)]
+    assert expected != absent
+
+
+@pytest.mark.parametrize("field", [name for name in FIELD_NAMES if name not in ("query", "response", "rating")])
+def test_not_a_number_is_no_value(field: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    row: Row = {"query": "O que é NaN?", "response": "NaN", "rating": 3, field: float("nan")}
+    assert read(warehouse, json_file(tmp_path, row)).accepted == 1
+    assert votes(warehouse) == [("O que é NaN?", "NaN", 3)]
+
+
+def test_not_a_number_in_place_of_a_text(tmp_path: Path, warehouse: Warehouse) -> None:
+    row: Row = {"query": float("nan"), "response": "r", "rating": 3}
+    assert read(warehouse, json_file(tmp_path, row)).quarantined == {"missing_text": 1}
 
 
 def test_folded_names_are_unique() -> None:

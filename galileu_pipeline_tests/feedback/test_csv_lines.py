@@ -14,6 +14,8 @@ from galileu_pipeline.feedback.ingestion.sources.csv_rows import read_header
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file
 
+pytestmark = pytest.mark.slow
+
 
 def accepted(warehouse: Warehouse) -> list[tuple[str, str, float]]:
     with warehouse.open() as connection:

@@ -46,6 +46,7 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> int:
         return export(connection, path, ExportSettings(**options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv"])
 def test_an_export_can_be_imported_again(ending: str, filled: Warehouse, tmp_path: Path) -> None:
     path, again = tmp_path / f"out{ending}", empty_warehouse(tmp_path / "again.duckdb")
@@ -56,6 +57,7 @@ def test_an_export_can_be_imported_again(ending: str, filled: Warehouse, tmp_pat
         assert content_digest(one) == content_digest(two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet", ".csv"])
 @pytest.mark.parametrize(("kind", "columns"), [("training", "completion"), ("pairs", "rejected")])
 def test_trl_reads_what_is_exported(kind: str, columns: str, ending: str, filled: Warehouse, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from galileu_pipeline.feedback.pairing.datasets import read_curated
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import empty_warehouse, import_file
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     b"x[1].json",
     b"x*.json",

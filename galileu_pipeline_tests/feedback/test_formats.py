@@ -15,6 +15,8 @@ from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_o
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, preparer
 
+pytestmark = pytest.mark.slow
+
 Record = dict[str, Any]
 IP = "203.0.113.7"
 

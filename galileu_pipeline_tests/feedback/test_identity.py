@@ -15,6 +15,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import TIE, VOTE, as_csv, found, json_lines
 
+pytestmark = pytest.mark.slow
+
 ANONYMOUS: Row = {"timestamp": "2026-11-24", "query": "q", "response": "r", "rating": 5}
 PLACES = itertools.count()
 

@@ -41,6 +41,8 @@ from galileu_pipeline_tests.feedback.conftest import (
     preparer,
 )
 
+pytestmark = pytest.mark.slow
+
 VOTE: Row = {
     "feedback_id": "a",
     "timestamp": "2026-11-24T10:00:00Z",
@@ -193,7 +195,7 @@ def test_spreadsheets_of_brazil(tmp_path: Path, warehouse: Warehouse) -> None:
         (b'{"query": "q", "response": "\x00", "rating": 5}', "invalid_json"),
         (b'{"query": "q", "response": "\\ud800", "rating": 5}', "invalid_json"),
         (b'{"query": "q", "response": "\xff\xfe", "rating": 5}', "invalid_utf8"),
-        (b'{"query": "q", "response": "r", "rating": NaN}', "invalid_rating"),
+        (b'{"query": "q", "response": "r", "rating": NaN}', "no_signal"),
         (b'{"query": "q", "response": "r", "rating": Infinity}', "invalid_rating"),
         (b'{"query": "q", "response": "r", "rating": true}', "invalid_rating"),
         (b'{"query": "q", "response": "r", "rating": 5, "timestamp": "infinity"}', "invalid_timestamp"),

@@ -48,7 +48,7 @@ def test_the_guides_own_shape_without_further_columns(tmp_path: Path, warehouse:
         ({"response": b"\x00\x01"}, "not_text"),
         ({"rating": 7}, "invalid_rating"),
         ({"rating": "abc"}, "invalid_rating"),
-        ({"rating": "nan"}, "invalid_rating"),
+        ({"rating": "nan"}, "no_signal"),
         ({"thumbs_up": "maybe"}, "invalid_thumbs"),
         ({"timestamp": "yesterday"}, "invalid_timestamp"),
         ({"rating": None}, "no_signal"),
@@ -162,6 +162,7 @@ VOTE = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(batches=st.lists(st.lists(VOTE, max_size=8), min_size=1, max_size=3))
 def test_rows_in_are_accepted_quarantined_or_duplicates(batches: list[list[Row]]) -> None:

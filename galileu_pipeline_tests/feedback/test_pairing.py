@@ -314,6 +314,7 @@ def expected_pairs(votes: list[Row], choices: list[Row], strategy: PairingStrate
     return direct | {(query, a, b) for query, a, b in rated if (query, frozenset((a, b))) not in decided}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     votes=st.lists(VOTE, max_size=25), choices=st.lists(CHOICE, max_size=10), strategy=st.sampled_from(PairingStrategy)
@@ -328,6 +329,7 @@ def test_sql_agrees_with_the_rules(votes: list[Row], choices: list[Row], strateg
     assert set(paired.sources["pair_id"].to_pylist()) == {row["pair_id"] for row in paired.rows}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     batches=st.lists(st.tuples(st.lists(VOTE, max_size=8), st.lists(CHOICE, max_size=4)), min_size=2, max_size=4),
@@ -357,6 +359,7 @@ def test_other_settings_pair_everything_again(tmp_path: Path) -> None:
     assert len(paired.rows) == 3
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(votes=st.lists(VOTE, min_size=2, max_size=15), data=st.data())
 def test_the_order_of_arrival_changes_nothing(votes: list[Row], data: st.DataObject) -> None:

@@ -24,6 +24,8 @@ from galileu_pipeline.lineage.verification import verify
 from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
+pytestmark = pytest.mark.slow
+
 DATASETS = DatasetSettings(system_prompt="")
 QUERIES, ANSWERS = ["Quem é você?", "quem é você", "O que é a Lua?", "Onde nasceu?"], ["a", "b", "c"]
 USERS = ["ana", "bia", "caio", None]

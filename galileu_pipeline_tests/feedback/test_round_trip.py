@@ -18,6 +18,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import json_lines
 
+pytestmark = pytest.mark.slow
+
 ENDINGS = [".jsonl", ".json", ".csv", ".parquet"]
 TRICKY = [
     "=cmd|' /C calc'!A0",

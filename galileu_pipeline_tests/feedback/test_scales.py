@@ -16,6 +16,8 @@ from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, preparer
 
+pytestmark = pytest.mark.slow
+
 
 def json_file(folder: Path, ratings: Sequence[Any]) -> Path:
     path = folder / "votes.jsonl"
@@ -146,7 +148,16 @@ def test_five_stars_need_not_be_said(ratings: list[Any], tmp_path: Path, warehou
 
 
 @pytest.mark.parametrize(
-    ("thumbs", "expected"), [([1, -1], [1, 0]), ([1, 0], [1, 0]), (["yes", "no"], [1, 0]), (["👍", "👎"], [1, 0])]
+    ("thumbs", "expected"),
+    [
+        ([1, -1], [1, 0]),
+        ([1, 0], [1, 0]),
+        (["yes", "no"], [1, 0]),
+        (["👍", "👎"], [1, 0]),
+        (["VERDADEIRO", "FALSO"], [1, 0]),
+        (["t", "f", "Y", "N", "S"], [1, 0, 1, 0, 1]),
+        (["Gostei", "Não gostei"], [1, 0]),
+    ],
 )
 def test_spellings_of_thumbs(thumbs: list[Any], expected: list[float], tmp_path: Path, warehouse: Warehouse) -> None:
     path = tmp_path / "x.jsonl"

@@ -21,6 +21,8 @@ from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, preparer
 
+pytestmark = pytest.mark.slow
+
 
 def accepted(warehouse: Warehouse, columns: str = "query, response, rating") -> list[tuple[object, ...]]:
     with warehouse.open() as connection:
@@ -55,6 +57,51 @@ def test_more_cells_than_names(filled: list[str], tmp_path: Path, warehouse: War
     path = tmp_path / "x.csv"
     path.write_text("query;response;rating;;\n" + ";".join(filled) + "\n")
     assert import_file(warehouse, path).quarantined == {"ragged_row": 1}
+
+
+@pytest.mark.parametrize("field", ["query", "response", "response_chosen", "response_rejected", "response_left"])
+@pytest.mark.parametrize("cell", ["#NAME?", "#NOME?", "#VALOR!", "#REF!", "#N/A", " #N/D ", "#DIV/0!", "#ERROR!"])
+def test_a_cell_that_a_spreadsheet_could_not_work_out(
+    field: str, cell: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    names = ["query", "response_left", "response_right", "verdict"]
+    if field in ("query", "response"):
+        names = ["query", "response", "rating"]
+    elif field != "response_left":
+        names = ["query", "response_chosen", "response_rejected"]
+    values = {"query": "q", "response": "r", "rating": "5", "response_left": "a", "response_right": "b"}
+    values |= {"response_chosen": "c", "response_rejected": "d", "verdict": "left"}
+    path = tmp_path / "x.csv"
+    path.write_text(",".join(names) + "\n" + ",".join(values[name] for name in names) + "\n")
+    whole = import_file(warehouse, path)
+    assert whole.accepted == 1
+    path.write_text(",".join(names) + "\n" + ",".join((values | {field: cell})[name] for name in names) + "\n")
+    assert import_file(warehouse, path).quarantined == {"missing_text": 1}
+
+
+def test_a_text_about_an_error_is_a_text(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("query,response,rating\nO que é #REF!?,Um erro: #REF!,5\n", encoding="utf-8")
+    assert import_file(warehouse, path).accepted == 1
+
+
+@pytest.mark.parametrize("again", ["{header}", "\ufeff{header}", "{header},,", " {header} "])
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("query,response,comment", ["q,r,c", "q2,r,c"]),
+        ("query,response_chosen,response_rejected", ["q,a,b", "q2,a,b"]),
+        ("n,query,response,rating", ["1,q,r,5", "2,q2,r,5"]),
+    ],
+)
+def test_files_put_one_behind_the_other(
+    again: str, header: str, rows: list[str], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "x.csv"
+    lines = [header, rows[0], again.format(header=header), rows[1]]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    report = import_file(warehouse, path)
+    assert (report.rows, report.accepted) == (2, 2)
 
 
 PORTUGUESE = "query;response;comment\nQuem é você?;“Sou” Galileu – físico;Não é ótimo? Ação, maçã, À toa…\n"

@@ -17,6 +17,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import ChatbotFile, Row, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import found
 
+pytestmark = pytest.mark.slow
+
 GOOD: Row = {"timestamp": "2026-08-03T12:00:00Z", "query": "Quem é você?", "response": "Galileu.", "rating": 5}
 
 

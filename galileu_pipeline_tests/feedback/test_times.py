@@ -144,6 +144,41 @@ def test_a_time_is_stored_in_utc_and_comes_back(zone: str, tmp_path: Path, wareh
             export(connection, path, ExportSettings(kind="feedback"))
 
 
+def dated(path: Path, *texts: str) -> Path:
+    rows = [{**VOTE, "feedback_id": str(number), "timestamp": text} for number, text in enumerate(texts)]
+    return json_lines(path, rows)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("03/04/2026", "03/24/2026"),
+        ("3/4/2026 10:00", "3/24/2026 10:00", "10/31/2025 9:05"),
+        ("03/24/2026", "24/03/2026", "03/25/2026"),
+    ],
+)
+def test_dates_with_the_month_first_are_refused_as_one(
+    texts: tuple[str, ...], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = dated(tmp_path / "x.jsonl", *texts)
+    with pytest.raises(InputError, match=r"x\.jsonl: \d dates have the month first"):
+        import_file(warehouse, path)
+    assert found(warehouse, "SELECT count(*) FROM feedback") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "accepted"),
+    [
+        (("03/04/2026", "12/04/2026"), 2),
+        (("24/03/2026", "25/03/2026", "03/24/2026"), 2),
+        (("24/03/2026", "03/24/2026"), 1),
+        (("2026/03/24", "24.03.2026", "1764000000", "03/04/2026"), 4),
+    ],
+)
+def test_dates_with_the_day_first(texts: tuple[str, ...], accepted: int, tmp_path: Path, warehouse: Warehouse) -> None:
+    assert import_file(warehouse, dated(tmp_path / "x.jsonl", *texts)).accepted == accepted
+
+
 def test_the_last_vote_is_the_same_in_every_zone(zone: str, tmp_path: Path, warehouse: Warehouse) -> None:
     rows = [
         {**VOTE, "feedback_id": "a", "rating": 1, "timestamp": "2026-03-10T22:30:00-03:00"},
@@ -170,6 +205,7 @@ with warehouse.open() as connection:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", ZONES)
 def test_a_process_of_its_own_in_that_zone(machine: str, tmp_path: Path) -> None:
     """DuckDB asks for the zone once a process."""

@@ -121,6 +121,7 @@ DATASETS = st.lists(st.sets(st.sampled_from(ROWS)), min_size=1, max_size=4)
 MODELS = st.lists(st.tuples(st.sets(st.integers(0, 3), max_size=2), st.sets(st.integers(0, 4), max_size=2)), max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(contents=DATASETS, plans=MODELS)
 def test_forward_and_backward_agree(contents: list[set[str]], plans: list[tuple[set[int], set[int]]]) -> None:

@@ -51,6 +51,7 @@ def package(tmp_path: Path) -> Path:
     return shutil.copytree(PACKAGE, tmp_path / "package", ignore=others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "concerned", "others"),
     [

@@ -99,6 +99,7 @@ def test_what_fits_is_not_recorded(tmp_path: Path) -> None:
     assert until_done(make_spec(tmp_path), batch(4), Stage(room=4), print).environment == {"resumes": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "tried"), [(CARD, [4]), (OTHER, [16, 8, 4])])
 @pytest.mark.parametrize("remembered", ["in the manifest", "beside the checkpoints"])
 def test_the_next_attempt_starts_there_on_the_same_card(

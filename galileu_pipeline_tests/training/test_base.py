@@ -14,6 +14,8 @@ from galileu_pipeline.training import base
 from galileu_pipeline.training.settings import StageSpec
 from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
+pytestmark = pytest.mark.slow
+
 
 def run(output: Path, **settings: object) -> None:
     output.mkdir()

@@ -21,6 +21,8 @@ from galileu_pipeline.training import checkpoints
 from galileu_pipeline.training.checkpoints import WholeCheckpoints, last_checkpoint, newest
 from galileu_pipeline_tests.training.conftest import say_nothing
 
+pytestmark = pytest.mark.slow
+
 
 class Line(nn.Module):
     """The smallest network that a trainer takes."""

@@ -110,6 +110,7 @@ def compared(folder: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFac
     return contest(folder, tiny_base, output, "sft", "base", "dpo", "swapped"), output
 
 
+@pytest.mark.slow
 def test_the_better_one_is_promoted_and_the_one_of_swapped_labels_is_not(compared: tuple[Evaluation, Path]) -> None:
     evaluation, _ = compared
     decision = decide(evaluation, "model_evaluation-x", PromotionSettings())

@@ -100,6 +100,7 @@ def _hold(folder: Path, holds: Event) -> None:
         signal.pause()
 
 
+@pytest.mark.slow
 def test_two_stages_use_different_gpus_and_a_third_waits_until_one_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

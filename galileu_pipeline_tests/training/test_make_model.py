@@ -35,6 +35,7 @@ def spec_of(command: list[str]) -> StageSpec:
     return StageSpec.model_validate_json(Path(command[command.index("--spec") + 1]).read_text())
 
 
+@pytest.mark.slow
 def test_the_tiny_base_through_a_real_process(store: ArtifactStore) -> None:
     import subprocess
 

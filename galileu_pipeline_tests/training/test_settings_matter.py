@@ -13,6 +13,8 @@ from galileu_pipeline.training.runner import Recipe
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.test_stages import run, write_dataset
 
+pytestmark = pytest.mark.slow
+
 RECIPES: dict[str, type[Recipe[Any]]] = {"sft": SftRecipe, "reward": RewardRecipe, "dpo": DpoRecipe, "ppo": PpoRecipe}
 
 # Under these each setting matters: there is a warm-up, gradients are clipped, PPO's KL is steered.

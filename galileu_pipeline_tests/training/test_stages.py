@@ -46,6 +46,8 @@ from galileu_pipeline.training.settings import (
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
 
+pytestmark = pytest.mark.slow
+
 GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol e bolo."
 EVERY_RECIPE = [SftRecipe, RewardRecipe, DpoRecipe, PpoRecipe]
 

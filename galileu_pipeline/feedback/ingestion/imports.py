@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor
-from galileu_pipeline.feedback.ingestion.scale import Scale, ScaleJudge
+from galileu_pipeline.feedback.ingestion.judging import FileJudge
+from galileu_pipeline.feedback.ingestion.scale import Scale
 from galileu_pipeline.feedback.ingestion.sources.columns import listed, shown_column
 from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
@@ -78,14 +79,14 @@ class FileImport(IngestionReport):
 
 def import_file(ingestor: Ingestor, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None) -> FileImport:
     """Every row of the file, as `Ingestor.file`, with how it was read."""
-    reading, judge = FileReading(file, mapping), ScaleJudge(scale or file.own_scale)
+    reading, judge = FileReading(file, mapping), FileJudge(scale or file.own_scale)
     report = ingestor.read(reading, judge)
     return FileImport(**report.model_dump(), summary=FileSummary.of(reading, judge.scale))
 
 
 def preview_file(ingestor: Ingestor, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None) -> FileImport:
     """As `import_file`, but what goes wrong is told in the result. Let the warehouse roll back."""
-    reading, judge = FileReading(file, mapping), ScaleJudge(scale or file.own_scale)
+    reading, judge = FileReading(file, mapping), FileJudge(scale or file.own_scale)
     report, fault = IngestionReport(), None
     try:
         report = ingestor.read(reading, judge)

@@ -9,7 +9,9 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
@@ -24,10 +26,11 @@ from galileu_pipeline.feedback.ingestion.batches import Batch, Feed, layers, num
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
 from galileu_pipeline.feedback.ingestion.following import FollowedTable
 from galileu_pipeline.feedback.ingestion.identity import Identities, with_faults
+from galileu_pipeline.feedback.ingestion.judging import FileJudge
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
 from galileu_pipeline.feedback.ingestion.quarantine import REFUSED_SCHEMA, Refusals, masked_refusals, unread_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
-from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale, ScaleJudge
+from galileu_pipeline.feedback.ingestion.scale import ABSENT_WORDS, DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale
 from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.readings import FileReading
@@ -40,6 +43,7 @@ from galileu_pipeline.feedback.statements import sql
 from galileu_pipeline.feedback.times import EARLIEST, latest
 
 MAX_TEXT_CHARS = 100_000
+_MACROS_LOCK = Lock()
 _ERASED = (Reason.ERASED.value, "erased at the request of whoever gave it; it is not taken again")
 _CONFLICT = (
     Reason.ID_CONFLICT.value,
@@ -137,7 +141,7 @@ class Ingestor:
             changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
             rows = fresh_rows(source, snapshot, table, changes)
-            report = self._ingest(name, rows, ScaleJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
+            report = self._ingest(name, rows, FileJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
         gone = followed.gone(report.replaced)
         self._states.archive(gone, "gone", followed.ingestion)
         if gone.num_rows and not report.rows:
@@ -150,15 +154,15 @@ class Ingestor:
 
         Args:
             mapping: for fields that have another name there, that name.
-            scale: what the file's ratings mean, where it is not what `ScaleJudge` takes for granted.
+            scale: what the file's ratings mean, where it is not what `FileJudge` takes for granted.
 
         Raises:
             InputError: the file breaks off, lacks a column, is not on that scale, or `mapping` names no field. Nothing
                 is to be kept then: let the warehouse roll back.
         """
-        return self.read(FileReading(file, mapping), ScaleJudge(scale or file.own_scale))
+        return self.read(FileReading(file, mapping), FileJudge(scale or file.own_scale))
 
-    def read(self, reading: FileReading, judge: ScaleJudge) -> IngestionReport:
+    def read(self, reading: FileReading, judge: FileJudge) -> IngestionReport:
         """As `file`; `reading` and `judge` have learnt what the file is like when this returns, or raises."""
         name = shown_name(Path(reading.file.path.name))
         report = self._ingest(name, reading.batches(), judge, Identities())
@@ -179,7 +183,7 @@ class Ingestor:
             number, accepted, released = self._next_ingestion(), 0, 0
             reasons: Counter[str] = Counter()
             identities = Identities()
-            for prepared in self._prepared([batch], ScaleJudge(FIVE_STARS)):
+            for prepared in self._prepared([batch], FileJudge(FIVE_STARS)):
                 for layer in layers(self._identified(prepared, identities)):
                     accepted += self._store(layer, source, number)[0]
                     released += _count(self.connection, "release_quarantine", {})
@@ -194,7 +198,7 @@ class Ingestor:
         self,
         source: str,
         batches: Iterable[RowBatch],
-        judge: ScaleJudge,
+        judge: FileJudge,
         identities: Identities,
         *,
         in_place: bool = False,
@@ -220,10 +224,9 @@ class Ingestor:
             self._record(number, source, (report.rows, report.accepted, report.refused, report.duplicates))
         return report
 
-    def _prepared(self, batches: Iterable[RowBatch], judge: ScaleJudge) -> Iterator[Batch]:
+    def _prepared(self, batches: Iterable[RowBatch], judge: FileJudge) -> Iterator[Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
-        with in_memory() as parser:
-            parser.execute(sql("ingestion/create_reading_macros"))
+        with _parser() as parser:
             raw_rows = Feed(parser, "raw_rows")
 
             def parsed() -> Iterator[Batch]:
@@ -263,6 +266,7 @@ class Ingestor:
             "thumbs": scale.thumbs,
             "up_words": list(UP_WORDS),
             "down_words": list(DOWN_WORDS),
+            "absent_words": list(ABSENT_WORDS),
             "max_text_chars": MAX_TEXT_CHARS,
             "identity_secret": self._secret,
             "earliest_time": EARLIEST.replace(tzinfo=None),
@@ -370,6 +374,20 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     return dict(sorted(connection.execute(sql("ingestion/count_masked")).fetchall()))
+
+
+def _parser() -> duckdb.DuckDBPyConnection:
+    """A connection in memory that knows the macros of parse_rows.sql."""
+    with _MACROS_LOCK:
+        _create_macros()
+    return in_memory()
+
+
+@cache
+def _create_macros() -> None:
+    # Once for all connections in memory: it takes as long as to read a hundred rows.
+    with in_memory() as connection:
+        connection.execute(sql("ingestion/create_reading_macros"))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:

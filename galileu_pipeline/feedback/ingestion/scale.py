@@ -14,11 +14,17 @@ import pyarrow.compute as pc
 
 from galileu_pipeline.errors import InputError
 
-UP_WORDS = ("1", "1.0", "+1", "true", "yes", "sim", "up", "thumbs_up", "thumbsup", "like", "positive", "👍")
-DOWN_WORDS = (
-    *("0", "0.0", "-1", "-1.0", "false", "no", "não", "nao"),
-    *("down", "thumbs_down", "thumbsdown", "dislike", "negative", "👎"),
+# As databases, spreadsheets (the Brazilian ones too), other programs and people spell them.
+UP_WORDS = (
+    *("1", "1.0", "+1", "true", "t", "verdadeiro", "yes", "y", "sim", "s"),
+    *("up", "thumbs_up", "thumbsup", "like", "gostei", "positive", "positivo", "👍"),
 )
+DOWN_WORDS = (
+    *("0", "0.0", "-1", "-1.0", "false", "f", "falso", "no", "n", "não", "nao"),
+    *("down", "thumbs_down", "thumbsdown", "dislike", "não gostei", "nao gostei", "negative", "negativo", "👎"),
+)
+# What is written where there is no value.
+ABSENT_WORDS = ("", "-", "--", "nan", "nat", "null", "none", "nil", "n/a", "na", "n/d", "nd", "#n/a", "#n/d")
 _SCALE = re.compile(r"\s*([+-]?\d+(?:[.,]\d+)?)\s*(?:-|–|\.\.|:|/|to)\s*([+-]?\d+(?:[.,]\d+)?)\s*")
 _STRAY_SHARE = 0.01  # so few ratings outside the scale are slips, and refused one by one
 _MANY = 10
@@ -108,22 +114,17 @@ class ScaleJudge:
         self._said = said is not None
         self._ratings, self._thumbs = _Census(), _Census()
 
-    def see(self, rows: pa.Table) -> pa.Table:
-        """Take note of the ratings of parsed rows. Returns the rows."""
+    def see(self, rows: pa.Table) -> None:
+        """Take note of the ratings of parsed rows."""
         self._ratings.see(rows["given_rating"], self.scale)
         self._thumbs.see(rows["given_thumb"], THUMBS)
-        return rows
 
-    def require_fit(self, source: str, *, has_thumbs: bool = False) -> None:
-        """Once all rows were seen. With `has_thumbs` they have a field for thumbs of their own.
+    def fault(self, has_thumbs: bool) -> str | None:
+        """Why the ratings are not on the scale, if so, with the likely one.
 
-        Raises:
-            InputError: the ratings are on another scale; proposes the likely one.
+        Args:
+            has_thumbs: whether the rows have a field for thumbs of their own.
         """
-        if fault := self._fault(has_thumbs):
-            raise InputError(f"{source}: {fault} Nothing of it was imported.")
-
-    def _fault(self, has_thumbs: bool) -> str | None:
         seen = self._ratings
         for name, census in (("rating", seen if self.scale.thumbs else None), ("thumbs_up", self._thumbs)):
             if census and {0.0, -1.0} <= census.values and census.values <= {-1.0, 0.0, 1.0}:

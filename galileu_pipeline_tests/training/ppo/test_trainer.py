@@ -18,6 +18,8 @@ from galileu_pipeline.training.ppo import ANSWERS_NAME, PPOConfig, PPOTrainer
 from galileu_pipeline.training.ppo.prompts import RolloutSampler
 from galileu_pipeline_tests.training.ppo.conftest import make_policy, make_trainer, prompts, share_with_an_a
 
+pytestmark = pytest.mark.slow
+
 # Nats a token: more than rounding makes of a KL of zero. exp(d) - 1 - d of 32-bit floats is off by up to 6e-8, and
 # log-probabilities of 8 nats that differ by 1e-4 of that make 3e-7.
 ROUNDING_KL = 1e-6

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.scale import ABSENT_WORDS
 from galileu_pipeline.feedback.ingestion.sources.columns import folded, shown_column
 from galileu_pipeline.feedback.ingestion.sources.csv_records import LineReader, Record, RecordReader
 from galileu_pipeline.feedback.ingestion.sources.formula_guards import without_guards
@@ -24,12 +25,13 @@ _HEADER_LINES = 20
 _KNOWN = {folded(name) for name in FIELD_NAMES}
 # What cells of these fields look like, so that a line of text is not taken for a row.
 _TEXT = re.compile(r".*\S.*")
+_ABSENT = "(?i:" + "|".join(map(re.escape, ABSENT_WORDS)) + ")"
 _LOOKS = {
     **dict.fromkeys((name for table in TABLES for name in table.required if name != "verdict"), _TEXT),
     "verdict": re.compile(r"\s*[\w ()]{1,30}"),
-    "rating": re.compile(r"\s*(?:[+-]?\d+(?:[.,]\d+)?\s*)?"),
-    "thumbs_up": re.compile(r"\s*(?:[\w+👍👎-]{1,11}\s*)?"),
-    "timestamp": re.compile(r"\s*(?:\d[\d/.:, +A-Zàs-]{3,40}|[A-Z][a-z]{2},? .{8,60})?"),
+    "rating": re.compile(rf"\s*(?:[+-]?\d+(?:[.,]\d+)?|{_ABSENT})\s*"),
+    "thumbs_up": re.compile(rf"\s*(?:[\w+👍👎-]{{1,11}}|{_ABSENT}|(?i:n[ãa]o) \w+)\s*"),
+    "timestamp": re.compile(rf"\s*(?:\d[\d/.:, +A-Zàs-]{{3,40}}|[A-Z][a-z]{{2}},? .{{8,60}}|{_ABSENT})\s*"),
 }
 
 
@@ -88,7 +90,11 @@ def read_csv(header: Header, used: dict[str, str]) -> Iterator[RowBatch]:
     """
     width = len(header.names)
     records = RecordReader(header.lines, header.delimiter, width, _row_test(header, used))
-    rows = (_row(record, header.names) for record in records if record.fault or any(record.cells))
+    rows = (
+        _row(record, header.names)
+        for record in records
+        if record.fault or (any(record.cells) and not _is_header(record.cells, header.names))
+    )
     while batch := list(islice(rows, BATCH_ROWS)):
         good = [row for row in batch if not isinstance(row, RefusedRow)]
         yield RowBatch(
@@ -106,6 +112,14 @@ def _names(lines: Sequence[tuple[int, str]], delimiter: str) -> tuple[str, list[
     except csv.Error:
         return None
     return delimiter, [" ".join(cell.split()) for cell in cells], reader.line_num
+
+
+def _is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether it is the header again, as where files were put one behind the other."""
+    if cells[0].strip("\ufeff ") != names[0]:
+        return False
+    again = [" ".join(cell.strip("\ufeff").split()) for cell in cells]
+    return again[: len(names)] == names and not any(again[len(names) :])
 
 
 def _row_test(header: Header, used: dict[str, str]) -> Callable[[list[str]], bool]:

@@ -2,15 +2,15 @@
 -- Variables: earliest_time, latest_time (TIMESTAMP); others as for parse_rows.sql.
 
 -- The first that is plausible. A parameter of a macro is written out where it stands, one of a lambda is worked out once.
-CREATE OR REPLACE TEMP MACRO first_plausible(moments) AS
+CREATE MACRO IF NOT EXISTS first_plausible(moments) AS
     list_filter(moments, lambda moment: moment BETWEEN getvariable('earliest_time') AND getvariable('latest_time'))[1];
 
 -- Microseconds since 1970; NULL beyond what a TIMESTAMP holds.
-CREATE OR REPLACE TEMP MACRO time_of_epoch(microseconds) AS TRY(make_timestamp(microseconds::BIGINT));
+CREATE MACRO IF NOT EXISTS time_of_epoch(microseconds) AS TRY(make_timestamp(microseconds::BIGINT));
 
 -- A number as seconds, milli- or microseconds since 1970: at most one of them is a plausible time. Where none is, eight,
 -- twelve or fourteen digits may be a date without separators.
-CREATE OR REPLACE TEMP MACRO time_of_number(digits) AS
+CREATE MACRO IF NOT EXISTS time_of_number(digits) AS
     first_plausible([
         time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000000),
         time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000),
@@ -23,7 +23,7 @@ CREATE OR REPLACE TEMP MACRO time_of_number(digits) AS
     ]);
 
 -- `parts`: year, month, day, clock, fraction, offset, as text; the last three may be empty.
-CREATE OR REPLACE TEMP MACRO time_of_parts(parts) AS
+CREATE MACRO IF NOT EXISTS time_of_parts(parts) AS
     list_transform(
         [parts],
         lambda part: TRY_CAST(
@@ -37,7 +37,7 @@ CREATE OR REPLACE TEMP MACRO time_of_parts(parts) AS
     )[1];
 
 -- ISO 8601, also with blanks and offsets as other programs write them.
-CREATE OR REPLACE TEMP MACRO time_of_iso(text) AS
+CREATE MACRO IF NOT EXISTS time_of_iso(text) AS
     CASE
         WHEN regexp_matches(text, '^\d{4}[-/]')
         THEN time_of_parts(regexp_extract(
@@ -49,7 +49,7 @@ CREATE OR REPLACE TEMP MACRO time_of_iso(text) AS
     END;
 
 -- The day before the month, as in Brazil, with a year of four digits.
-CREATE OR REPLACE TEMP MACRO time_of_brazil(text) AS
+CREATE MACRO IF NOT EXISTS time_of_brazil(text) AS
     CASE
         WHEN regexp_matches(text, '^\d\d?[/.]\d\d?[/.]\d{4}')
         THEN time_of_parts(regexp_extract(
@@ -60,7 +60,7 @@ CREATE OR REPLACE TEMP MACRO time_of_brazil(text) AS
     END;
 
 -- As mail and web servers (Tue, 24 Nov 2026 10:30:00 GMT) and browsers (Tue Nov 24 2026 07:30:00 GMT-0300) write it.
-CREATE OR REPLACE TEMP MACRO time_of_mail(text) AS
+CREATE MACRO IF NOT EXISTS time_of_mail(text) AS
     CASE
         WHEN regexp_matches(text, '^[A-Z][a-z]{2},? ')
         THEN try_strptime(
@@ -77,7 +77,7 @@ CREATE OR REPLACE TEMP MACRO time_of_mail(text) AS
 
 -- Text without outer blanks as a time in UTC, which it is taken for where it has no offset. The first way is a short cut for
 -- what programs write; the others would read the same.
-CREATE OR REPLACE TEMP MACRO time_of(text) AS
+CREATE MACRO IF NOT EXISTS time_of(text) AS
     first_plausible([
         CASE
             WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
@@ -88,7 +88,7 @@ CREATE OR REPLACE TEMP MACRO time_of(text) AS
     ]);
 
 -- A vote between two answers, in the words of this project, of chatbot arenas and of people.
-CREATE OR REPLACE TEMP MACRO verdict_of(text) AS
+CREATE MACRO IF NOT EXISTS verdict_of(text) AS
     map_extract_value(
         MAP {
             'left': 'left', 'leftvote': 'left', 'leftisbetter': 'left', 'leftbetter': 'left', 'leftwins': 'left',

@@ -2,13 +2,14 @@
 -- [reason, detail]. Texts are still as they came.
 -- Variables: paths, the JSON path of each field in the order of ingestion/ingestor.py; max_text_chars; identity_secret;
 -- earliest_time and latest_time, beyond which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating,
--- best_rating or thumbs; up_words and down_words, how thumbs are spelt. Its macros: create_reading_macros.sql.
+-- best_rating or thumbs; up_words and down_words, how thumbs are spelt; absent_words, which say that there is no value.
+-- Its macros: create_reading_macros.sql.
 WITH checked AS (
     -- Types of the fields, and last that of the whole row; NULL for what is not JSON.
     SELECT ordinal, position, row, TRY(json_type(row, list_append(getvariable('paths'), '$'))) AS type
     FROM raw_rows
 ),
-fields AS (
+given AS (
     SELECT
         ordinal,
         position,
@@ -19,8 +20,30 @@ fields AS (
             WHEN root = 'OBJECT'
                 THEN list_transform(json_extract_string(row, getvariable('paths')), lambda text: nullif(text, ''))
         END                                                                     AS value,
-        type
+        type,
+        contains(row, 'NaN')                                                    AS may_have_nan
     FROM checked
+),
+fields AS (
+    -- Nor is NaN there, which Python writes for what is missing; most rows are spared the look.
+    SELECT
+        * EXCLUDE (may_have_nan) REPLACE (
+            CASE
+                WHEN may_have_nan
+                    THEN list_transform(
+                        value, lambda text, place: CASE WHEN text <> 'NaN' OR type[place] <> 'DOUBLE' THEN text END
+                    )
+                ELSE value
+            END AS value,
+            CASE
+                WHEN may_have_nan
+                    THEN list_transform(
+                        type, lambda kind, place: CASE WHEN kind = 'DOUBLE' AND value[place] = 'NaN' THEN 'NULL' ELSE kind END
+                    )
+                ELSE type
+            END AS type
+        )
+    FROM given
 ),
 named AS (
     SELECT
@@ -49,11 +72,11 @@ named AS (
         value[7]                                           AS response_right,
         value[8]                                           AS reason,
         nullif(value[9], '')                               AS given_id,
-        nullif(trim(value[10]), '')                        AS given_time,
+        CASE WHEN lower(trim(value[10])) NOT IN getvariable('absent_words') THEN trim(value[10]) END AS given_time,
         nullif(value[11], '')                              AS session_id,
         nullif(value[12], '')                              AS user_id,
-        nullif(trim(value[13]), '')                        AS given_rating,
-        nullif(lower(trim(value[14])), '')                 AS given_thumb,
+        CASE WHEN lower(trim(value[13])) NOT IN getvariable('absent_words') THEN trim(value[13]) END AS given_rating,
+        CASE WHEN lower(trim(value[14])) NOT IN getvariable('absent_words') THEN lower(trim(value[14])) END AS given_thumb,
         value[15]                                          AS given_documents,
         value[16]                                          AS given_metadata,
         nullif(value[17], '')                              AS model_left,
@@ -139,6 +162,12 @@ SELECT
     CASE WHEN bad_text IS NULL THEN reason END         AS reason,
     given_rating,
     given_thumb,
+    -- Whether a date has the day first, where it can be told.
+    CASE
+        WHEN substr(given_time, 2, 2) NOT LIKE '%/%' THEN NULL
+        WHEN regexp_matches(given_time, '^(1[3-9]|2\d|3[01])/(0?[1-9]|1[0-2])/\d{4}') THEN TRUE
+        WHEN regexp_matches(given_time, '^(0?[1-9]|1[0-2])/(1[3-9]|2\d|3[01])/\d{4}') THEN FALSE
+    END AS day_first,
     rating,
     thumbs_up,
     model_left,
