@@ -3,6 +3,8 @@
 Broken off at any moment, it goes on where it was when it is called again: what is to be done is written down first.
 """
 
+from datetime import UTC, datetime
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from galileu_pipeline.errors import InputError
@@ -86,7 +88,7 @@ def erase(
     ids = {row for rows in collected.values() for row in rows if row}
     ids |= {row for table, rows in ingested.items() if table != "feedback_quarantine" for row in rows}
     refused = {erased_row_digest(pseudonyms, row) for row in ids}
-    tombstone = _planned(unfinished or Tombstone(person=person, begun_at=utc_now()), report, reach, refused)
+    tombstone = _planned(unfinished or Tombstone(person=person, begun_at=datetime.now(UTC)), report, reach, refused)
     return _carry_out(store, warehouse, pseudonyms, tombstone, report, withdraw_champion=withdraw_champion)
 
 

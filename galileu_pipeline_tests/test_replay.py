@@ -22,6 +22,8 @@ from galileu_pipeline.replay import Replay, replay, with_settings
 from galileu_pipeline.training.settings import StageResult, StageSpec
 from galileu_pipeline_tests.feedback.conftest import ChatbotFile
 
+pytestmark = pytest.mark.slow
+
 LOOSE = ["pairing.max_person_share=null", "datasets.min_train_pairs=1", "datasets.min_test_pairs=1"]
 
 

@@ -26,7 +26,7 @@ class Tombstone(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     person: str = Field(description="the keyed hash")
-    begun_at: datetime
+    begun_at: datetime = Field(description="to the microsecond: it tells the erasures of a person apart")
     done_at: datetime | None = Field(None, description="None while the erasure is under way, or was broken off")
     rows: dict[str, int] = Field({}, description="rows erased of each table")
     refused: list[str] = Field([], description="keyed digests of the ids of these rows; they are not imported again")

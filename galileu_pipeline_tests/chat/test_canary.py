@@ -21,6 +21,8 @@ from galileu_pipeline.lineage.champion import ChampionFile
 from galileu_pipeline_tests.chat.conftest import HERE, make_model
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = [f"browser:{number}" for number in range(600)]
 
 
@@ -64,7 +66,6 @@ def speaking(canary: Canary, champion: Artifact) -> set[str]:
     return {canary.model_for(person, champion)[0].id for person in PEOPLE[:20]}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
 def test_its_share_of_the_people_is_the_one_asked_for(
     store: ArtifactStore, collector: FeedbackCollector, champion: Artifact, candidate: Artifact, share: float

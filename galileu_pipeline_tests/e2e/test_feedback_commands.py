@@ -4,8 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from galileu_pipeline_tests.e2e.sandbox import Sandbox, make_sandbox
 from galileu_pipeline_tests.feedback.test_imports import VOTE, json_lines
+
+pytestmark = pytest.mark.e2e
 
 
 def test_in_and_out_again(sandbox: Sandbox, tmp_path: Path) -> None:

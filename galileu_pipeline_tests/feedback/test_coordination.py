@@ -17,6 +17,8 @@ from galileu_pipeline.resources.profile import ProfileResource
 from galileu_pipeline.resources.storage import StorageResource
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, ChatbotFile, Row, ingest
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
 CROWD = ["ana", "bia", "caio"]
 

@@ -16,6 +16,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import empty_warehouse, import_file
 from galileu_pipeline_tests.feedback.test_imports import CHOICE, TIE, VOTE, json_lines
 
+pytestmark = pytest.mark.slow
+
 FORMULAS = ["=cmd|' /C calc'!A0", "+1", "-2+3", "@SUM(A1)", "\t=1", "＝1", "'already"]
 ROWS = [
     VOTE,
@@ -46,7 +48,6 @@ def write(warehouse: Warehouse, path: Path, **options: Any) -> int:
         return export(connection, path, ExportSettings(**options))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv"])
 def test_an_export_can_be_imported_again(ending: str, filled: Warehouse, tmp_path: Path) -> None:
     path, again = tmp_path / f"out{ending}", empty_warehouse(tmp_path / "again.duckdb")
@@ -57,7 +58,6 @@ def test_an_export_can_be_imported_again(ending: str, filled: Warehouse, tmp_pat
         assert content_digest(one) == content_digest(two)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet", ".csv"])
 @pytest.mark.parametrize(("kind", "columns"), [("training", "completion"), ("pairs", "rejected")])
 def test_trl_reads_what_is_exported(kind: str, columns: str, ending: str, filled: Warehouse, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from galileu_pipeline.data_folder import DataFolder
 from galileu_pipeline.errors import InputError, WarehouseBusyError
-from galileu_pipeline.feedback.ingestion.changes import feedback_state
+from galileu_pipeline.feedback.ingestion.changes import feedback_state, record_import
 from galileu_pipeline.feedback.ingestion.inbox import Delivery, Inbox
 from galileu_pipeline.feedback.stages import empty_inbox
 from galileu_pipeline.feedback.warehouse import Warehouse
@@ -125,3 +125,11 @@ def test_the_reason_names_the_file(data: DataFolder) -> None:
     assert "empty.jsonl is empty" in found.reason
     with pytest.raises(InputError):
         raise InputError(found.reason)
+
+
+def test_imports_within_a_second_are_told_apart(data: DataFolder) -> None:
+    states = set()
+    for _ in range(3):
+        record_import(data)
+        states.add(feedback_state(data))
+    assert len(states) == 3

@@ -17,6 +17,8 @@ from galileu_pipeline.languages import LANGUAGES, Language, number
 from galileu_pipeline_tests.feedback.conftest import import_file
 from galileu_pipeline_tests.feedback.test_imports import CHOICE, TIE, VOTE, json_lines
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>\u202egnp.exe'
 VOID = {"meta", "img"}
 

@@ -13,6 +13,8 @@ from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedba
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, ingest
 
+pytestmark = pytest.mark.slow
+
 ROWS = "INSERT INTO {table} VALUES ('a', 'q1', 'r1', 5), ('b', 'q2', 'r2', 1)"
 
 

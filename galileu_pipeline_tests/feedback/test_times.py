@@ -25,6 +25,8 @@ from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import VOTE, found, json_lines
 
+pytestmark = pytest.mark.slow
+
 ZONES = ["UTC", "America/Sao_Paulo", "America/New_York"]  # the last has daylight saving
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -205,7 +207,6 @@ with warehouse.open() as connection:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("machine", ZONES)
 def test_a_process_of_its_own_in_that_zone(machine: str, tmp_path: Path) -> None:
     """DuckDB asks for the zone once a process."""

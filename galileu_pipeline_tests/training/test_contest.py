@@ -21,6 +21,8 @@ from galileu_pipeline.training.settings import LoraSettings, ModelFiles, SampleS
 from galileu_pipeline.training.sft import SftRecipe
 from galileu_pipeline_tests.training.conftest import say_nothing
 
+pytestmark = pytest.mark.slow
+
 GOOD, BAD = "Sim, com a luneta eu vi.", "Futebol, bolo e festa."
 SETTINGS = EvaluationSettings(max_prompts=40, max_new_tokens=16, max_length=128, batch_size=16)
 
@@ -110,7 +112,6 @@ def compared(folder: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFac
     return contest(folder, tiny_base, output, "sft", "base", "dpo", "swapped"), output
 
 
-@pytest.mark.slow
 def test_the_better_one_is_promoted_and_the_one_of_swapped_labels_is_not(compared: tuple[Evaluation, Path]) -> None:
     evaluation, _ = compared
     decision = decide(evaluation, "model_evaluation-x", PromotionSettings())

@@ -1,5 +1,6 @@
 """Whether there is feedback that has not been read yet, told without reading any."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from galileu_pipeline.data_folder import DataFolder
@@ -8,7 +9,6 @@ from galileu_pipeline.feedback.ingestion.inbox import Inbox
 from galileu_pipeline.feedback.ingestion.sources.files import SQLITE_HEAD
 from galileu_pipeline.files import replace_file
 from galileu_pipeline.lineage.digests import json_digest
-from galileu_pipeline.lineage.manifest import utc_now
 
 
 def feedback_state(data: DataFolder) -> str | None:
@@ -41,8 +41,8 @@ def _begins_as_sqlite(database: Path) -> bool:
 
 
 def record_import(data: DataFolder) -> None:
-    """Leave word that files were imported into the warehouse."""
-    replace_file(data.last_import, utc_now().isoformat() + "\n")
+    """Leave word that files were imported into the warehouse, also where others were in the same second."""
+    replace_file(data.last_import, datetime.now(UTC).isoformat() + "\n")
 
 
 def _state(path: Path) -> list[int] | None:

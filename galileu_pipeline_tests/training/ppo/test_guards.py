@@ -19,6 +19,8 @@ from galileu_pipeline.training.ppo.networks import disable_dropout
 from galileu_pipeline.training.processes import Processes
 from galileu_pipeline_tests.training.ppo.conftest import make_policy, make_trainer, prompts, share_with_an_a
 
+pytestmark = pytest.mark.slow
+
 SHORT: dict[str, Any] = {"per_device_train_batch_size": 4, "max_completion_length": 4, "max_steps": 4}
 
 
