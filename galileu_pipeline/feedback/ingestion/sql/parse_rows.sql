@@ -45,6 +45,15 @@ fields AS (
         )
     FROM given
 ),
+-- Columns of their own: what follows asks for them more than once.
+present AS (
+    SELECT
+        *,
+        CASE WHEN lower(trim(value[10])) NOT IN getvariable('absent_words') THEN trim(value[10]) END        AS given_time,
+        CASE WHEN lower(trim(value[13])) NOT IN getvariable('absent_words') THEN trim(value[13]) END        AS given_rating,
+        CASE WHEN lower(trim(value[14])) NOT IN getvariable('absent_words') THEN lower(trim(value[14])) END AS given_thumb
+    FROM fields
+),
 named AS (
     SELECT
         ordinal,
@@ -72,11 +81,11 @@ named AS (
         value[7]                                           AS response_right,
         value[8]                                           AS reason,
         nullif(value[9], '')                               AS given_id,
-        CASE WHEN lower(trim(value[10])) NOT IN getvariable('absent_words') THEN trim(value[10]) END AS given_time,
+        given_time,
         nullif(value[11], '')                              AS session_id,
         nullif(value[12], '')                              AS user_id,
-        CASE WHEN lower(trim(value[13])) NOT IN getvariable('absent_words') THEN trim(value[13]) END AS given_rating,
-        CASE WHEN lower(trim(value[14])) NOT IN getvariable('absent_words') THEN lower(trim(value[14])) END AS given_thumb,
+        given_rating,
+        given_thumb,
         value[15]                                          AS given_documents,
         value[16]                                          AS given_metadata,
         nullif(value[17], '')                              AS model_left,
@@ -109,7 +118,7 @@ named AS (
         END                                                AS rating,
         time_of(given_time)                                AS occurred_at,
         CASE WHEN given_verdict IS NOT NULL THEN verdict_of(given_verdict) END AS verdict
-    FROM fields
+    FROM present
 )
 SELECT
     ordinal,
