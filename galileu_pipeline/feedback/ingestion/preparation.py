@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, text_digest, visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, MAYBE_CHANGED, DocumentMasker
+from galileu_pipeline.feedback.ingestion.identity import with_faults
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
+from galileu_pipeline.feedback.ingestion.reasons import Reason
 
 TEXT_COLUMNS = (
     "query",
@@ -28,6 +30,23 @@ TEXT_COLUMNS = (
     "response_left",
     "response_right",
     "reason",
+)
+# By the name that the field has for people.
+_FIELDS_OF_TEXT = {
+    "query": "query",
+    "response": "response",
+    "chosen": "response_chosen",
+    "rejected": "response_rejected",
+    "response_left": "response_left",
+    "response_right": "response_right",
+}
+# What a spreadsheet, also a Brazilian one, shows in place of a cell that it could not work out; so it does of a text
+# that begins with a hyphen or an equals sign.
+_BROKEN_CELLS = pa.array(
+    [
+        *("#NAME?", "#NOME?", "#VALUE!", "#VALOR!", "#REF!", "#N/A", "#N/D", "#DIV/0!", "#NUM!", "#NÚM!", "#NULL!"),
+        *("#NULO!", "#SPILL!", "#DESPEJAR!", "#CALC!", "#ERROR!", "#ERRO!"),
+    ]
 )
 PERSON_COLUMNS = ("user_id", "session_id")
 _MASKED = pa.map_(pa.string(), pa.int32())
@@ -69,7 +88,7 @@ class RowPreparer:
             columns[name] = _map(columns[name], self._person)
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
         columns["masked"] = pa.array(counts, _MASKED)
-        return pa.table(columns)
+        return with_faults(pa.table(columns), _broken_cells(texts, seen))
 
     def _person(self, identifier: str) -> str | None:
         named = known(identifier)
@@ -130,6 +149,23 @@ class _Entries:
                 for row in pc.indices_nonzero(pc.equal(indices, entry - self._starts[place])).to_pylist():
                     counts[row].update(dict(found))
         return _replaced(texts, personal, safe)
+
+
+def _broken_cells(texts: _Entries, seen: pa.StringArray) -> dict[int, tuple[str, str]]:
+    """Rows whose question or answer is the error of a spreadsheet, with the fault.
+
+    `seen` is what is seen of each of the texts.
+    """
+    faults: dict[int, tuple[str, str]] = {}
+    if not pc.any(pc.is_in(seen, value_set=_BROKEN_CELLS)).as_py():
+        return faults
+    for name, column in texts.with_values(seen).items():
+        if name in _FIELDS_OF_TEXT:
+            cells = column.dictionary_decode()
+            for row in pc.indices_nonzero(pc.is_in(cells, value_set=_BROKEN_CELLS)).to_pylist():
+                detail = f"{_FIELDS_OF_TEXT[name]} is {cells[row]}, the error of a spreadsheet; the text is lost"
+                faults.setdefault(row, (Reason.MISSING_TEXT.value, detail))
+    return faults
 
 
 def _matching(texts: pa.StringArray, pattern: str, *, negate: bool = False) -> pa.UInt64Array:

@@ -1,11 +1,3 @@
--- What a spreadsheet, also a Brazilian one, shows in place of a cell that it could not work out; so it does of a text that
--- begins with a hyphen or an equals sign.
-CREATE TEMP MACRO IF NOT EXISTS is_broken_cell(text) AS trim(text) IN (
-    '#NAME?', '#NOME?', '#VALUE!', '#VALOR!', '#REF!', '#N/A', '#N/D', '#DIV/0!', '#NUM!', '#NÚM!', '#NULL!', '#NULO!',
-    '#SPILL!', '#DESPEJAR!', '#CALC!', '#ERROR!', '#ERRO!'
-);
-CREATE TEMP MACRO IF NOT EXISTS broken_cell(name, text) AS
-    ['missing_text', name || ' is ' || text || ', the error of a spreadsheet; take the text from where it came'];
 -- The last word on each prepared row, once its texts are clean: fault is NULL where it is accepted. The score is
 -- (rating - 1) / 4, or 1 and 0 for a thumb; the rating wins where both are given.
 CREATE TEMP VIEW IF NOT EXISTS judged_rows AS
@@ -46,12 +38,6 @@ SELECT
     coalesce(
         fault,
         CASE
-            WHEN is_broken_cell(query) THEN broken_cell('query', query)
-            WHEN is_broken_cell(response) THEN broken_cell('response', response)
-            WHEN is_broken_cell(chosen) THEN broken_cell('response_chosen', chosen)
-            WHEN is_broken_cell(rejected) THEN broken_cell('response_rejected', rejected)
-            WHEN is_broken_cell(response_left) THEN broken_cell('response_left', response_left)
-            WHEN is_broken_cell(response_right) THEN broken_cell('response_right', response_right)
             WHEN query IS NULL THEN ['missing_text', 'query is empty']
             WHEN kind = 'vote' AND response IS NULL THEN ['missing_text', 'response is empty']
             WHEN kind = 'choice' AND chosen IS NULL THEN ['missing_text', 'response_chosen is empty']
