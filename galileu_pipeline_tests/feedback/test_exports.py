@@ -69,6 +69,35 @@ def test_trl_reads_what_is_exported(kind: str, columns: str, ending: str, filled
     assert {"prompt", columns} <= set(loaded.column_names)
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet"])
+@pytest.mark.parametrize(
+    "options", [{}, {"conversational": True}, {"layout": "openai"}, {"layout": "llama-factory"}], ids=str
+)
+def test_exported_pairs_can_be_imported_elsewhere(
+    options: dict[str, Any], ending: str, filled: Warehouse, tmp_path: Path
+) -> None:
+    if options.get("layout") == "openai" and ending != ".jsonl":
+        pytest.skip("OpenAI takes JSON lines")
+    path, elsewhere = tmp_path / f"out{ending}", empty_warehouse(tmp_path / "elsewhere.duckdb")
+    pairs = write(filled, path, kind="pairs", system_prompt="Você é Galileu.", **options)
+    assert import_file(elsewhere, path).accepted == pairs == 2
+    texts = tmp_path / "texts.jsonl"
+    write(filled, texts, kind="pairs")
+    with elsewhere.open() as connection:
+        stored = connection.execute("SELECT query, chosen, rejected FROM feedback_choices").fetchall()
+    assert sorted(stored) == sorted((row["prompt"], row["chosen"], row["rejected"]) for row in read(texts))
+
+
+@pytest.mark.parametrize("options", [{}, {"conversational": True}, {"layout": "llama-factory"}], ids=str)
+def test_exported_labels_can_be_imported_elsewhere(options: dict[str, Any], filled: Warehouse, tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "out.jsonl", empty_warehouse(tmp_path / "elsewhere.duckdb")
+    answers = write(filled, path, kind="kto", **options)
+    assert import_file(elsewhere, path).accepted == answers == 2
+    with elsewhere.open() as connection:
+        stored = connection.execute("SELECT response, thumbs_up FROM feedback ORDER BY ALL").fetchall()
+    assert stored == [("Não sei.", False), ("Sou Galileu.", True)]
+
+
 def test_messages_for_instruct_models(filled: Warehouse, tmp_path: Path) -> None:
     path = tmp_path / "out.parquet"
     write(filled, path, kind="pairs", conversational=True, system_prompt="Você é Galileu.")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
@@ -87,7 +89,7 @@ def label_studio(selected: str, cancelled: bool = False, **data: str) -> Record:
 
 def argilla(responses: Any, **fields: str) -> Record:
     texts = fields or {"instruction": "Oi?", "response-1": "esquerda", "response-2": "direita"}
-    return {"id": "r", "fields": texts, "responses": responses, "metadata": {}, "status": "completed"}
+    return {"id": "r", "fields": texts, "responses": responses, "metadata": {"batch": 1}, "status": "completed"}
 
 
 def submitted(value: Any, status: str = "submitted") -> list[Record]:
@@ -114,7 +116,7 @@ ULTRA: Record = {
     "models": ["x", "y"],
     "completions": [
         {"model": "x", "response": "esquerda", "overall_score": 10, "critique": "Great."},
-        {"model": "y", "response": "direita", "overall_score": 5.5, "annotations": {}},
+        {"model": "y", "response": "direita", "overall_score": 5.5, "annotations": {"honesty": "4"}},
     ],
 }
 HELPSTEER: Record = {
@@ -142,6 +144,44 @@ def hh(chosen: str, rejected: str, before: str = "\n\nHuman: Oi?") -> Record:
     return {"chosen": f"{before}\n\nAssistant: {chosen}", "rejected": f"{before}\n\nAssistant: {rejected}"}
 
 
+def trl_kto(label: bool, prompt: str | list[Record] = "Oi?") -> Record:
+    answer = "esquerda" if isinstance(prompt, str) else messages("", "esquerda")[1:]
+    return {"prompt": prompt, "completion": answer, "label": label}
+
+
+def trl(prompt: str | list[Record] | None, chosen: str | list[Record], rejected: str | list[Record]) -> Record:
+    return {**({} if prompt is None else {"prompt": prompt}), "chosen": chosen, "rejected": rejected, "margin": 1.0}
+
+
+def alpaca(**changes: Any) -> Record:
+    return {"instruction": "Oi?", "input": "", "system": "Você é Galileu.", **changes}
+
+
+def sharegpt(**changes: Any) -> Record:
+    return {"conversations": [{"from": "human", "value": "Oi?"}, {"from": "gpt", "value": "esquerda"}], **changes}
+
+
+SIDES = (messages("", "esquerda")[1:], messages("", "direita")[1:])
+WHOLE = (messages("Oi?", "esquerda"), messages("Oi?", "direita"))
+PREFERENCES = {
+    "openai": ("OpenAI preferences", openai()),
+    "hh": ("HH-RLHF", hh("esquerda", "direita")),
+    "trl texts": ("TRL preferences", trl("Oi?", "esquerda", "direita")),
+    "trl messages": ("TRL preferences", trl([{"role": "system", "content": "x"}, *messages("Oi?")], *SIDES)),
+    "trl implicit prompt": ("TRL preferences", trl(None, *WHOLE)),
+    "trl prompt and whole conversations": ("TRL preferences", trl("Oi?", *WHOLE)),
+    "alpaca": ("LLaMA-Factory preferences", alpaca(chosen="esquerda", rejected="direita")),
+    "sharegpt": (
+        "LLaMA-Factory preferences",
+        {
+            "conversations": [{"from": "system", "value": "x"}, {"from": "human", "value": "Oi?"}],
+            "chosen": {"from": "gpt", "value": "esquerda"},
+            "rejected": {"from": "gpt", "value": "direita"},
+        },
+    ),
+}
+
+
 def read(warehouse: Warehouse, path: Path) -> FileImport:
     with warehouse.open() as connection:
         return import_file(Ingestor(connection, preparer()), FeedbackFile.recognise(path), {}, None)
@@ -167,7 +207,12 @@ def as_wrapped(path: Path, records: list[Record]) -> Path:
     return path
 
 
-every_layout = pytest.mark.parametrize("write", [as_lines, as_array, as_wrapped])
+def as_parquet(path: Path, records: list[Record]) -> Path:
+    pq.write_table(pa.Table.from_pylist(records), path)
+    return path
+
+
+every_layout = pytest.mark.parametrize("write", [as_lines, as_array, as_wrapped, as_parquet])
 VOTES: dict[str, tuple[str, list[Record], list[float]]] = {
     "open webui": ("Open WebUI feedback", [open_webui(1), open_webui(-1), open_webui(1, 10)], [1, 0, 1]),
     "fastchat thumbs": ("FastChat arena logs", [arena_thumb("upvote"), arena_thumb("downvote")], [1, 0]),
@@ -177,6 +222,10 @@ VOTES: dict[str, tuple[str, list[Record], list[float]]] = {
     "argilla": ("Argilla records", [argilla(submitted(4), prompt="Oi?", response="esquerda")], [0.75]),
     "ultrafeedback": ("UltraFeedback", [ULTRA], [1, 0.5]),
     "helpsteer": ("HelpSteer ratings", [HELPSTEER], [0.75]),
+    "trl": ("TRL answers with labels", [trl_kto(True), trl_kto(False)], [1, 0]),
+    "trl messages": ("TRL answers with labels", [trl_kto(True, messages("Oi?"))], [1]),
+    "llama-factory": ("LLaMA-Factory answers with kto_tag", [alpaca(output="esquerda", kto_tag=False)], [0]),
+    "llama-factory messages": ("LLaMA-Factory answers with kto_tag", [sharegpt(kto_tag=True)], [1]),
 }
 
 
@@ -214,7 +263,8 @@ COMPARISONS: dict[str, tuple[str, list[tuple[Record, str]]]] = {
         ],
     ),
     "label studio": ("Label Studio pairwise", [(label_studio("left"), "left"), (label_studio("right"), "right")]),
-    "argilla": ("Argilla records", [(argilla(submitted(RANKING)), "right"), (argilla(BY_LABEL), "left")]),
+    "argilla ranking": ("Argilla records", [(argilla(submitted(RANKING)), "right")]),
+    "argilla label": ("Argilla records", [(argilla(BY_LABEL), "left")]),
     "helpsteer 3": (
         "HelpSteer preferences",
         [(helpsteer3(-3), "left"), (helpsteer3(2), "right"), (helpsteer3(0), "tie")],
@@ -238,9 +288,13 @@ def test_comparisons(
     assert IP not in str(rows(warehouse, "FROM feedback_comparisons"))
 
 
-@pytest.mark.parametrize(("name", "record"), [("OpenAI preferences", openai()), ("HH-RLHF", hh("esquerda", "direita"))])
-def test_choices(name: str, record: Record, tmp_path: Path, warehouse: Warehouse) -> None:
-    report = read(warehouse, as_lines(tmp_path / "x", [record]))
+@every_layout
+@pytest.mark.parametrize("sample", PREFERENCES)
+def test_choices(
+    sample: str, write: Callable[[Path, list[Record]], Path], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    name, record = PREFERENCES[sample]
+    report = read(warehouse, write(tmp_path / "x", [record]))
     assert report.summary.records == name
     assert rows(warehouse, "SELECT query, chosen, rejected FROM feedback_choices") == [("Oi?", "esquerda", "direita")]
 
@@ -249,6 +303,9 @@ def test_choices(name: str, record: Record, tmp_path: Path, warehouse: Warehouse
     "record",
     [
         openai(input={"messages": messages("Oi?", "Olá.", "E aí?")}),
+        trl(messages("Oi?", "Olá.", "E aí?"), *SIDES),
+        trl(None, messages("Oi?", "Olá.", "E aí?", "esquerda"), messages("Oi?", "Olá.", "E aí?", "direita")),
+        alpaca(instruction="E aí?", history=[["Oi?", "Olá."]], chosen="esquerda", rejected="direita"),
         hh("esquerda", "direita", "\n\nHuman: Oi?\n\nAssistant: Olá.\n\nHuman: E aí?"),
     ],
 )
@@ -291,6 +348,11 @@ def test_records_without_feedback_are_left_out_and_told(
         (langfuse(1, "BOOLEAN"), langfuse("so so", "CATEGORICAL")),
         (open_webui(1), open_webui(-1, meta={"message_id": "gone"})),
         (argilla(BY_LABEL), argilla(submitted("neither"))),
+        (trl(None, *WHOLE), trl(None, WHOLE[0], messages("outra", "direita"))),
+        (trl("Oi?", "a", "b"), {"prompt": "Oi?", "chosen": "a"}),
+        (trl("Oi?", "a", "b"), trl("Oi?", "a", messages("Oi?"))),
+        (trl_kto(True), {**trl_kto(True), "label": "yes"}),
+        (alpaca(output="a", kto_tag=True), alpaca(output="a", kto_tag=None)),
     ],
 )
 def test_a_record_unlike_the_others_is_refused_alone(
@@ -320,7 +382,9 @@ def test_people_and_times_go_along(tmp_path: Path, warehouse: Warehouse) -> None
         {},
         {"query": "q", "response": "r", "rating": 5},
         {"query": "q", "response_left": "a", "response_right": "b", "verdict": "tie"},
-        {"prompt": "p", "chosen": "a", "rejected": "b"},
+        {"prompt": "p", "completion": "a", "score": 0.5},
+        {"instruction": "p", "output": "a"},
+        {"chosen": "a", "rejected": "b"},
         {"data": {"rating": 5}, "query": "q"},
         {"input": "q", "output": "r", "rating": 4},
     ],
@@ -331,7 +395,7 @@ def test_what_is_none_of_them(record: Record) -> None:
 
 def test_each_sample_is_of_one_format() -> None:
     samples = [records[0] for _, records, _ in VOTES.values()] + [pairs[0][0] for _, pairs in COMPARISONS.values()]
-    for sample in [*samples, openai(), hh("a", "b")]:
+    for sample in [*samples, *(record for _, record in PREFERENCES.values())]:
         assert sum(known.recognises(sample) for known in FORMATS) == 1
 
 

@@ -223,6 +223,16 @@ def test_a_bad_line_is_quarantined_with_its_number(
     assert import_file(warehouse, path) == IngestionReport(rows=3, duplicates=3)
 
 
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n"])
+def test_files_put_one_behind_the_other_may_each_have_a_byte_order_mark(
+    tmp_path: Path, warehouse: Warehouse, between: bytes
+) -> None:
+    path = tmp_path / "feedback.jsonl"
+    files = [json.dumps({**VOTE, "feedback_id": name}).encode("utf-8-sig") + b"\n" for name in "abc"]
+    path.write_bytes(between.join(files))
+    assert import_file(warehouse, path) == IngestionReport(rows=3, accepted=3)
+
+
 def test_a_line_of_100_mb(tmp_path: Path, warehouse: Warehouse) -> None:
     path = tmp_path / "big.jsonl"
     with path.open("wb") as file:

@@ -96,6 +96,7 @@ def test_ratings_of_another_scale_are_refused_as_one_with_the_likely_scale(
         ("thumbs", [1, 0, 0], [1, 0, 0]),
         ("thumbs", [True, False], [1, 0]),
         ("thumbs", ["up", "down", "👍", "Like", "Não"], [1, 0, 1, 1, 0]),
+        ("thumbs", ["👍🏽", "👎🏿", "👍\ufe0f"], [1, 0, 1]),
     ],
 )
 def test_a_scale_that_is_said(

@@ -14,14 +14,18 @@ import pyarrow.compute as pc
 
 from galileu_pipeline.errors import InputError
 
+# Hands come in colours, or are asked for as a picture rather than a sign.
+_HANDS = ("", "\ufe0f", "\U0001f3fb", "\U0001f3fc", "\U0001f3fd", "\U0001f3fe", "\U0001f3ff")
 # As databases, spreadsheets (the Brazilian ones too), other programs and people spell them.
 UP_WORDS = (
     *("1", "1.0", "+1", "true", "t", "verdadeiro", "yes", "y", "sim", "s"),
-    *("up", "thumbs_up", "thumbsup", "like", "gostei", "positive", "positivo", "👍"),
+    *("up", "thumbs_up", "thumbsup", "like", "gostei", "positive", "positivo"),
+    *(f"👍{hand}" for hand in _HANDS),
 )
 DOWN_WORDS = (
     *("0", "0.0", "-1", "-1.0", "false", "f", "falso", "no", "n", "não", "nao"),
-    *("down", "thumbs_down", "thumbsdown", "dislike", "não gostei", "nao gostei", "negative", "negativo", "👎"),
+    *("down", "thumbs_down", "thumbsdown", "dislike", "não gostei", "nao gostei", "negative", "negativo"),
+    *(f"👎{hand}" for hand in _HANDS),
 )
 # What is written where there is no value.
 ABSENT_WORDS = ("", "-", "--", "nan", "nat", "null", "none", "nil", "n/a", "na", "n/d", "nd", "#n/a", "#n/d")

@@ -27,6 +27,7 @@ from galileu_pipeline.feedback.ingestion.sources.compression import (
 from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, utf8
 from galileu_pipeline.feedback.ingestion.sources.formats import recognise_format
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat
+from galileu_pipeline.feedback.ingestion.sources.parquet_rows import first_record
 from galileu_pipeline.feedback.ingestion.sources.rows import MAX_ROW_BYTES
 
 SQLITE_HEAD, _PARQUET = b"SQLite format 3\x00", b"PAR1"
@@ -49,7 +50,7 @@ class Format(StrEnum):
 class FeedbackFile:
     """A file of feedback: votes, side-by-side choices, or both.
 
-    records: what its JSON objects are where another program made them; None for objects of this project's own shape.
+    records: what its rows are where another program made them; None for rows of this project's own shape.
     """
 
     path: Path
@@ -73,13 +74,18 @@ class FeedbackFile:
             if head.startswith(SQLITE_HEAD):
                 return cls(path, Format.SQLITE, compressed)
             if head.startswith(_PARQUET):
-                return cls(path, Format.PARQUET, compressed)
+                return cls._parquet(path, compressed)
             if other := name_other_file(head):
                 raise InputError(f"{shown_name(path)} is {other}.")
             if not looks_like_json(head):
                 return cls(path, Format.CSV, compressed)
             layout, first = _json_layout(file)
             return cls(path, layout, compressed, recognise_format(first))
+
+    @classmethod
+    def _parquet(cls, path: Path, compressed: bool) -> "FeedbackFile":
+        with cls(path, Format.PARQUET, compressed).plain() as plain:
+            return cls(path, Format.PARQUET, compressed, recognise_format(first_record(plain)))
 
     @property
     def own_scale(self) -> Scale | None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from galileu_pipeline.feedback.ingestion.reasons import Reason
+from galileu_pipeline.feedback.ingestion.sources.compression import UTF8_BOM
 from galileu_pipeline.feedback.ingestion.sources.rows import (
     BATCH_BYTES,
     MAX_ROW_BYTES,
@@ -73,12 +74,20 @@ def _batch(buffer: pa.Buffer, ends: NDArray[np.int64], first_line: int) -> RowBa
         kept[index] = bool(bytes(memory[starts[index] : ends[index]]).strip())
     offsets = np.append(starts, ends[-1:]).astype(np.int32)
     rows = pa.Array.from_buffers(pa.string(), len(ends), [None, pa.py_buffer(offsets), buffer])
+    # Where files were put one behind the other, each may have brought its byte order mark.
+    marked = (np.frombuffer(memory, dtype=np.uint8)[starts] == UTF8_BOM[0]).any()
+    if marked or not _is_utf8(rows):
+        lines = (bytes(memory[starts[index] : ends[index]]).removeprefix(UTF8_BOM) for index in np.flatnonzero(kept))
+        return batch_of_bytes(numbers[kept].tolist(), lines, refused)
+    return RowBatch(pa.array(numbers[kept]), rows if kept.all() else rows.filter(pa.array(kept)), refused)
+
+
+def _is_utf8(rows: pa.StringArray) -> bool:
     try:
         rows.validate(full=True)
     except pa.ArrowInvalid:
-        lines = (bytes(memory[starts[index] : ends[index]]) for index in np.flatnonzero(kept))
-        return batch_of_bytes(numbers[kept].tolist(), lines, refused)
-    return RowBatch(pa.array(numbers[kept]), rows if kept.all() else rows.filter(pa.array(kept)), refused)
+        return False
+    return True
 
 
 def _too_long(line: int) -> RefusedRow:

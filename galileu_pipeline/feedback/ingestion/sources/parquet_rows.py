@@ -1,7 +1,9 @@
 """Parquet, as `galileu export` and data frames write it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +27,17 @@ def parquet_columns(path: Path) -> list[str]:
         raise InputError(f"cannot be read as Parquet: {error}") from error
 
 
-def read_parquet(path: Path) -> Iterator[RowBatch]:
+def first_record(path: Path) -> dict[str, Any]:
+    """The first row; empty where there is none.
+
+    Raises:
+        InputError: it cannot be read as Parquet.
+    """
+    batch = next(read_parquet(path, batch_rows=1), None)
+    return json.loads(batch.rows[0].as_py()) if batch else {}
+
+
+def read_parquet(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[RowBatch]:
     """The rows as JSON objects; positions count them from 1.
 
     Raises:
@@ -34,7 +46,7 @@ def read_parquet(path: Path) -> Iterator[RowBatch]:
     position = 1
     try:
         with pq.ParquetFile(path) as file, in_memory() as connection:
-            for batch in file.iter_batches(BATCH_ROWS):
+            for batch in file.iter_batches(batch_rows):
                 connection.register("parquet_rows", batch)
                 rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()
                 positions = pa.array(range(position, position + batch.num_rows), pa.int64())

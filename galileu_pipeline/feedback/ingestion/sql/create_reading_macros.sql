@@ -48,6 +48,16 @@ CREATE MACRO IF NOT EXISTS time_of_iso(text) AS
         ))
     END;
 
+-- ISO 8601 without separators, as calendars and names of files have it.
+CREATE MACRO IF NOT EXISTS time_of_basic_iso(text) AS
+    CASE
+        WHEN regexp_matches(text, '^\d{8}T\d{4}(\d\d)?(Z|[+-]\d{4})?$')
+        THEN try_strptime(
+            replace(text, 'Z', '+0000'),
+            ['%Y%m%dT%H%M%S%z', '%Y%m%dT%H%M%z', '%Y%m%dT%H%M%S', '%Y%m%dT%H%M']
+        )::TIMESTAMP
+    END;
+
 -- The day before the month, as in Brazil, with a year of four digits.
 CREATE MACRO IF NOT EXISTS time_of_brazil(text) AS
     CASE
@@ -83,7 +93,7 @@ CREATE MACRO IF NOT EXISTS time_of(text) AS
             WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
             THEN TRY_CAST(text AS TIMESTAMPTZ)::TIMESTAMP
             WHEN regexp_full_match(text, '\d+([.,]\d+)?') THEN time_of_number(text)
-            ELSE coalesce(time_of_iso(text), time_of_brazil(text), time_of_mail(text))
+            ELSE coalesce(time_of_iso(text), time_of_basic_iso(text), time_of_brazil(text), time_of_mail(text))
         END
     ]);
 

@@ -7,8 +7,10 @@ from galileu_pipeline.feedback.ingestion.sources.formats import (
     hh_rlhf,
     label_studio,
     langfuse,
+    llama_factory,
     open_webui,
     openai,
+    trl,
     ultrafeedback,
 )
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import Record, RecordFormat
@@ -22,6 +24,10 @@ FORMATS: tuple[RecordFormat, ...] = (
     langfuse.TRACES,
     langfuse.SCORES,
     openai.PREFERENCES,
+    trl.PREFERENCES,
+    trl.LABELLED,
+    llama_factory.PREFERENCES,
+    llama_factory.TAGGED,
     hh_rlhf.TRANSCRIPTS,
     ultrafeedback.ULTRAFEEDBACK,
     helpsteer.RATINGS,
