@@ -171,6 +171,24 @@ PREFERENCES = {
     "trl implicit prompt": ("TRL preferences", trl(None, *WHOLE)),
     "trl prompt and whole conversations": ("TRL preferences", trl("Oi?", *WHOLE)),
     "alpaca": ("LLaMA-Factory preferences", alpaca(chosen="esquerda", rejected="direita")),
+    "alpaca of one message": ("LLaMA-Factory preferences", alpaca(chosen=SIDES[0], rejected=SIDES[1])),
+    "hh with a prompt": ("HH-RLHF", {"prompt": "\n\nHuman: Oi?\n\nAssistant:", **hh("esquerda", "direita")}),
+    "hh in parts": (
+        "HH-RLHF",
+        {"prompt": "\n\nHuman: Oi?\n\nAssistant:", "chosen": " esquerda", "rejected": " direita"},
+    ),
+    "columns without values": (
+        "TRL preferences",
+        {**trl(None, *WHOLE), "prompt": None, "instruction": None, "history": None},
+    ),
+    "messages of two spellings": (
+        "LLaMA-Factory preferences",
+        {
+            "conversations": [{"role": None, "content": None, "from": "human", "value": "Oi?"}],
+            "chosen": {"role": None, "content": None, "from": "gpt", "value": "esquerda"},
+            "rejected": {"role": None, "content": None, "from": "gpt", "value": "direita"},
+        },
+    ),
     "sharegpt": (
         "LLaMA-Factory preferences",
         {
@@ -305,6 +323,8 @@ def test_choices(
         openai(input={"messages": messages("Oi?", "Olá.", "E aí?")}),
         trl(messages("Oi?", "Olá.", "E aí?"), *SIDES),
         trl(None, messages("Oi?", "Olá.", "E aí?", "esquerda"), messages("Oi?", "Olá.", "E aí?", "direita")),
+        trl("Oi?", *(messages("", "Olá.", "E aí?", answer)[1:] for answer in ("esquerda", "direita"))),
+        {"prompt": "E aí?", "history": [["Oi?", "Olá."]], "chosen": "esquerda", "rejected": "direita"},
         alpaca(instruction="E aí?", history=[["Oi?", "Olá."]], chosen="esquerda", rejected="direita"),
         hh("esquerda", "direita", "\n\nHuman: Oi?\n\nAssistant: Olá.\n\nHuman: E aí?"),
     ],
@@ -351,7 +371,11 @@ def test_records_without_feedback_are_left_out_and_told(
         (trl(None, *WHOLE), trl(None, WHOLE[0], messages("outra", "direita"))),
         (trl("Oi?", "a", "b"), {"prompt": "Oi?", "chosen": "a"}),
         (trl("Oi?", "a", "b"), trl("Oi?", "a", messages("Oi?"))),
+        (trl("Oi?", *WHOLE), trl(messages("antes?", "Sim.", "Oi?"), *WHOLE)),
+        (trl("Oi?", "a", "b"), trl("Oi?", json.dumps(SIDES[0]), json.dumps(SIDES[1]))),
         (trl_kto(True), {**trl_kto(True), "label": "yes"}),
+        (alpaca(chosen="a", rejected="b"), alpaca(chosen="a", rejected="b", history=[["Oi?", None]])),
+        (alpaca(chosen="a", rejected="b"), alpaca(chosen="a", rejected="b", history=messages("Oi?", "Olá."))),
         (alpaca(output="a", kto_tag=True), alpaca(output="a", kto_tag=None)),
     ],
 )
@@ -362,6 +386,27 @@ def test_a_record_unlike_the_others_is_refused_alone(
     report = read(warehouse, path)
     assert (report.rows, report.accepted, report.quarantined) == (2, 1, {"unknown_shape": 1})
     assert rows(warehouse, "SELECT position FROM feedback_quarantine") == [(2,)]
+
+
+EVENT = {"feedback_id": "x1", "user_id": "ana", "timestamp": "2026-03-10T10:00:00Z", "metadata": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "record", [trl("Oi?", "a", "b"), alpaca(chosen="a", rejected="b")], ids=["trl", "llama-factory"]
+)
+def test_what_a_preference_says_besides_goes_along(record: Record, tmp_path: Path, warehouse: Warehouse) -> None:
+    read(warehouse, as_lines(tmp_path / "x", [{**record, **EVENT, "reason": "claro"}]))
+    assert rows(warehouse, "SELECT user_id, occurred_at::VARCHAR, reason, metadata FROM feedback_choices") == [
+        (PSEUDONYMS.of("ana"), "2026-03-10 10:00:00", "claro", '{"a":1}')
+    ]
+
+
+@pytest.mark.parametrize("record", [trl_kto(True), alpaca(output="a", kto_tag=True)], ids=["trl", "llama-factory"])
+def test_what_a_label_says_besides_goes_along(record: Record, tmp_path: Path, warehouse: Warehouse) -> None:
+    read(warehouse, as_lines(tmp_path / "x", [{**record, **EVENT, "rating": 2, "comment": "ruim"}]))
+    assert rows(warehouse, "SELECT user_id, rating, score, comment FROM feedback") == [
+        (PSEUDONYMS.of("ana"), 2, 0.25, "ruim")
+    ]
 
 
 def test_people_and_times_go_along(tmp_path: Path, warehouse: Warehouse) -> None:
@@ -385,12 +430,20 @@ def test_people_and_times_go_along(tmp_path: Path, warehouse: Warehouse) -> None
         {"prompt": "p", "completion": "a", "score": 0.5},
         {"instruction": "p", "output": "a"},
         {"chosen": "a", "rejected": "b"},
+        {"query": "q", "response_chosen": "x", "response_rejected": "y", "prompt": "p", "chosen": "a", "rejected": "b"},
+        {"prompt": "p", "response_a": "a", "response_b": "b", "model_a": "x", "model_b": "y", "winner": "model_a"},
         {"data": {"rating": 5}, "query": "q"},
         {"input": "q", "output": "r", "rating": 4},
     ],
 )
 def test_what_is_none_of_them(record: Record) -> None:
     assert recognise_format(record) is None
+
+
+@pytest.mark.parametrize("name", ["row", "parquet_rows", "rows", "t"])
+def test_a_parquet_file_may_call_its_columns_as_it_likes(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    read(warehouse, as_parquet(tmp_path / "x", [{"query": "Oi?", "response": "Olá.", "rating": 5, name: "x"}]))
+    assert rows(warehouse, "SELECT query, response, rating FROM feedback") == [("Oi?", "Olá.", 5)]
 
 
 def test_each_sample_is_of_one_format() -> None:
@@ -407,6 +460,14 @@ def test_a_mapping_means_that_the_file_is_no_known_format(tmp_path: Path, wareho
     with warehouse.open() as connection:
         report = Ingestor(connection, preparer()).file(FeedbackFile.recognise(path), mapping)
     assert report.accepted == 1
+
+
+def test_the_scale_of_a_format_is_not_that_of_named_columns(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = as_parquet(tmp_path / "x", [{**HELPSTEER, "stars": 5}])
+    with warehouse.open() as connection:
+        mapping = {"query": "prompt", "rating": "stars"}
+        report = import_file(Ingestor(connection, preparer()), FeedbackFile.recognise(path), mapping, None)
+    assert (report.accepted, report.summary.records, report.summary.scale) == (1, None, "1-5")
 
 
 def judgement(turn: int, winner: str, judge: str = "e1", model_b: str = "y") -> Record:

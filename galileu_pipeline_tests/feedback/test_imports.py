@@ -223,7 +223,7 @@ def test_a_bad_line_is_quarantined_with_its_number(
     assert import_file(warehouse, path) == IngestionReport(rows=3, duplicates=3)
 
 
-@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n"])
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n", b"\xef\xbb\xbf\n"])
 def test_files_put_one_behind_the_other_may_each_have_a_byte_order_mark(
     tmp_path: Path, warehouse: Warehouse, between: bytes
 ) -> None:

@@ -79,14 +79,16 @@ class FileImport(IngestionReport):
 
 def import_file(ingestor: Ingestor, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None) -> FileImport:
     """Every row of the file, as `Ingestor.file`, with how it was read."""
-    reading, judge = FileReading(file, mapping), FileJudge(scale or file.own_scale)
+    reading = FileReading(file, mapping)
+    judge = FileJudge(scale or reading.file.own_scale)
     report = ingestor.read(reading, judge)
     return FileImport(**report.model_dump(), summary=FileSummary.of(reading, judge.scale))
 
 
 def preview_file(ingestor: Ingestor, file: FeedbackFile, mapping: Mapping[str, str], scale: Scale | None) -> FileImport:
     """As `import_file`, but what goes wrong is told in the result. Let the warehouse roll back."""
-    reading, judge = FileReading(file, mapping), FileJudge(scale or file.own_scale)
+    reading = FileReading(file, mapping)
+    judge = FileJudge(scale or reading.file.own_scale)
     report, fault = IngestionReport(), None
     try:
         report = ingestor.read(reading, judge)

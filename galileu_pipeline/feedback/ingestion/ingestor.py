@@ -160,7 +160,8 @@ class Ingestor:
             InputError: the file breaks off, lacks a column, is not on that scale, or `mapping` names no field. Nothing
                 is to be kept then: let the warehouse roll back.
         """
-        return self.read(FileReading(file, mapping), FileJudge(scale or file.own_scale))
+        reading = FileReading(file, mapping)
+        return self.read(reading, FileJudge(scale or reading.file.own_scale))
 
     def read(self, reading: FileReading, judge: FileJudge) -> IngestionReport:
         """As `file`; `reading` and `judge` have learnt what the file is like when this returns, or raises."""

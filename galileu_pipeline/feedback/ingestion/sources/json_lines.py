@@ -77,8 +77,12 @@ def _batch(buffer: pa.Buffer, ends: NDArray[np.int64], first_line: int) -> RowBa
     # Where files were put one behind the other, each may have brought its byte order mark.
     marked = (np.frombuffer(memory, dtype=np.uint8)[starts] == UTF8_BOM[0]).any()
     if marked or not _is_utf8(rows):
-        lines = (bytes(memory[starts[index] : ends[index]]).removeprefix(UTF8_BOM) for index in np.flatnonzero(kept))
-        return batch_of_bytes(numbers[kept].tolist(), lines, refused)
+        lines = {
+            int(numbers[index]): bytes(memory[starts[index] : ends[index]]).removeprefix(UTF8_BOM)
+            for index in np.flatnonzero(kept)
+        }
+        lines = {number: line for number, line in lines.items() if line.strip()}
+        return batch_of_bytes(list(lines), lines.values(), refused)
     return RowBatch(pa.array(numbers[kept]), rows if kept.all() else rows.filter(pa.array(kept)), refused)
 
 

@@ -17,7 +17,7 @@ from galileu_pipeline.feedback.ingestion.sources.compression import open_plain, 
 from galileu_pipeline.feedback.ingestion.sources.csv_rows import read_csv, read_header
 from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, text_encoding
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile, Format
-from galileu_pipeline.feedback.ingestion.sources.formats.record_format import RecordFormat, converted
+from galileu_pipeline.feedback.ingestion.sources.formats.record_format import converted
 from galileu_pipeline.feedback.ingestion.sources.json_document import read_json_document
 from galileu_pipeline.feedback.ingestion.sources.json_lines import read_json_lines
 from galileu_pipeline.feedback.ingestion.sources.json_wrapped import read_json_wrapped
@@ -48,6 +48,8 @@ class FileReading:
     first_rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.mapping:  # whoever names columns knows better what the rows are
+            self.file = replace(self.file, records=None)
         self.columns = ColumnUse(self.mapping, by_row=self.file.format in _OF_OBJECTS)
 
     def batches(self) -> Iterator[RowBatch]:
@@ -75,15 +77,10 @@ class FileReading:
         self.encoding = self._encoding()
         if self.file.format == Format.CSV:
             yield from self._csv()
-        elif self._records:
-            yield from converted(self._json(), self._records, self.skipped)
+        elif self.file.records:
+            yield from converted(self._json(), self.file.records, self.skipped)
         else:
             yield from self._located(self._json())
-
-    @property
-    def _records(self) -> RecordFormat | None:
-        """What the rows are where another program made them; with a mapping, its user knows better."""
-        return None if self.mapping else self.file.records
 
     def _encoding(self) -> str:
         with open_plain(self.file.path) as file:
@@ -106,8 +103,8 @@ class FileReading:
 
     def _parquet(self) -> Iterator[RowBatch]:
         with self.file.plain() as path:
-            if self._records:
-                yield from converted(read_parquet(path), self._records, self.skipped)
+            if self.file.records:
+                yield from converted(read_parquet(path), self.file.records, self.skipped)
                 return
             names = parquet_columns(path)
             self.columns.see(names)
@@ -148,7 +145,7 @@ class FileReading:
             record = _record(row)
             if record is None:
                 continue
-            self.first_rows.append(record if self._records else self.columns.fields_of(record))
+            self.first_rows.append(record if self.file.records else self.columns.fields_of(record))
 
 
 def _record(row: str) -> dict[str, Any] | None:

@@ -16,21 +16,21 @@ class SourceTable:
         return self.required + self.optional
 
 
-_EVENT = ("feedback_id", "timestamp", "session_id", "user_id", "metadata")
+EVENT = ("feedback_id", "timestamp", "session_id", "user_id", "metadata")
 VOTES = SourceTable(
     name="feedback",
     required=("query", "response"),
-    optional=(*_EVENT, "rating", "thumbs_up", "comment", "source_documents"),
+    optional=(*EVENT, "rating", "thumbs_up", "comment", "source_documents"),
 )
 CHOICES = SourceTable(
     name="preference_pairs",
     required=("query", "response_chosen", "response_rejected"),
-    optional=(*_EVENT, "reason"),
+    optional=(*EVENT, "reason"),
 )
 COMPARISONS = SourceTable(
     name="comparisons",
     required=("query", "response_left", "response_right", "verdict"),
-    optional=(*_EVENT, "model_left", "model_right", "reason"),
+    optional=(*EVENT, "model_left", "model_right", "reason"),
 )
 TABLES = (VOTES, CHOICES, COMPARISONS)
 FIELD_NAMES = tuple(dict.fromkeys(column for table in TABLES for column in table.columns))

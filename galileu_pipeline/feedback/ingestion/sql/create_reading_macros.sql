@@ -51,11 +51,11 @@ CREATE MACRO IF NOT EXISTS time_of_iso(text) AS
 -- ISO 8601 without separators, as calendars and names of files have it.
 CREATE MACRO IF NOT EXISTS time_of_basic_iso(text) AS
     CASE
-        WHEN regexp_matches(text, '^\d{8}T\d{4}(\d\d)?(Z|[+-]\d{4})?$')
-        THEN try_strptime(
-            replace(text, 'Z', '+0000'),
-            ['%Y%m%dT%H%M%S%z', '%Y%m%dT%H%M%z', '%Y%m%dT%H%M%S', '%Y%m%dT%H%M']
-        )::TIMESTAMP
+        WHEN regexp_matches(text, '^\d{8}T\d{4}')
+        THEN time_of_iso(regexp_replace(
+            regexp_replace(text, '^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)', '\1-\2-\3T\4:\5'),
+            ':(\d\d)(\d\d)', ':\1:\2'
+        ))
     END;
 
 -- The day before the month, as in Brazil, with a year of four digits.
@@ -69,20 +69,26 @@ CREATE MACRO IF NOT EXISTS time_of_brazil(text) AS
         ))
     END;
 
+-- `parts`: moment, such as 24 Nov 2026 10:30:00, and offset, which may be empty. Read apart: with an offset, strptime takes
+-- 31 February for 3 March.
+CREATE MACRO IF NOT EXISTS time_of_mail_parts(parts) AS
+    list_transform(
+        [parts],
+        lambda part: TRY_CAST(
+            strftime(try_strptime(part.moment, ['%d %b %Y %H:%M:%S', '%b %d %Y %H:%M:%S']), '%Y-%m-%d %H:%M:%S')
+                || part."offset" AS TIMESTAMPTZ
+        )::TIMESTAMP
+    )[1];
+
 -- As mail and web servers (Tue, 24 Nov 2026 10:30:00 GMT) and browsers (Tue Nov 24 2026 07:30:00 GMT-0300) write it.
 CREATE MACRO IF NOT EXISTS time_of_mail(text) AS
     CASE
         WHEN regexp_matches(text, '^[A-Z][a-z]{2},? ')
-        THEN try_strptime(
-            regexp_replace(
-                regexp_replace(
-                    regexp_extract(text, '^[A-Z][a-z]{2},? (.* (?:GMT|UTC|(?:GMT|UTC)?[+-]\d{4}))(?: \(.*\))?$', 1),
-                    '(?:GMT|UTC)$', '+0000'
-                ),
-                '(?:GMT|UTC)([+-])', '\1'
-            ),
-            ['%d %b %Y %H:%M:%S %z', '%b %d %Y %H:%M:%S %z']
-        )::TIMESTAMP
+        THEN time_of_mail_parts(regexp_extract(
+            text,
+            '^[A-Z][a-z]{2},? (\w+ \w+ \d{4} \d\d?:\d\d:\d\d) (?:GMT|UTC|(?:GMT|UTC)?([+-][01]\d[0-5]\d))(?: \(.*\))?$',
+            ['moment', 'offset']
+        ))
     END;
 
 -- Text without outer blanks as a time in UTC, which it is taken for where it has no offset. The first way is a short cut for

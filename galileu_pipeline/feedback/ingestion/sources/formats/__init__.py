@@ -13,7 +13,8 @@ from galileu_pipeline.feedback.ingestion.sources.formats import (
     trl,
     ultrafeedback,
 )
-from galileu_pipeline.feedback.ingestion.sources.formats.record_format import Record, RecordFormat
+from galileu_pipeline.feedback.ingestion.sources.formats.record_format import Record, RecordFormat, without_nulls
+from galileu_pipeline.feedback.ingestion.sources.shapes import TABLES
 
 FORMATS: tuple[RecordFormat, ...] = (
     open_webui.OPEN_WEBUI,
@@ -37,4 +38,7 @@ FORMATS: tuple[RecordFormat, ...] = (
 
 def recognise_format(record: Record) -> RecordFormat | None:
     """The format of a file with this first record; None where it is this project's own shape, or not known."""
-    return next((known for known in FORMATS if known.recognises(record)), None)
+    given = without_nulls(record)
+    if any(given.keys() >= set(table.required) for table in TABLES):
+        return None
+    return next((known for known in FORMATS if known.recognises(given)), None)

@@ -50,7 +50,8 @@ def _turns_of_state(state: Mapping[str, Any]) -> list[Turn]:
 
 
 def _is_battle(record: Record) -> bool:
-    return record.keys() >= {"model_a", "model_b", "winner"}
+    # Answers that stand in columns of their own are read by those.
+    return record.keys() >= {"model_a", "model_b", "winner"} and "response_a" not in record
 
 
 def _battle_rows(record: Record) -> Iterator[Row]:

@@ -27,7 +27,9 @@ def turns(messages: Sequence[Mapping[str, Any]]) -> list[Turn]:
 
 def text_of(message: Mapping[str, Any]) -> str:
     """What a message says; of several parts those that are text."""
-    content = message.get("content", message.get("value"))
+    content = message.get("content")
+    if content is None:
+        content = message.get("value")
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence):

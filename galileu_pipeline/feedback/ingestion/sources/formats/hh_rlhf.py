@@ -1,4 +1,7 @@
-"""HH-RLHF: two transcripts, "\\n\\nHuman: ... \\n\\nAssistant: ...", that differ in the last answer."""
+"""HH-RLHF: two transcripts, "\\n\\nHuman: ... \\n\\nAssistant: ...", that differ in the last answer.
+
+In copies of it `prompt` has the transcript up to the answers.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +14,26 @@ _SPEAKER = re.compile(r"\n\n(Human|Assistant):")
 
 def _recognises(record: Record) -> bool:
     sides = (record.get("chosen"), record.get("rejected"))
-    return all(isinstance(side, str) and side.startswith("\n\nHuman:") for side in sides)
+    return all(isinstance(side, str) for side in sides) and all(
+        _is_transcript(side) or _is_transcript(record.get("prompt")) for side in sides
+    )
 
 
 def _rows(record: Record) -> Iterator[Row]:
-    query, chosen = question_and_answer(_turns(record["chosen"]))
-    other_query, rejected = question_and_answer(_turns(record["rejected"]))
+    query, chosen = question_and_answer(_turns(_transcript(record, "chosen")))
+    other_query, rejected = question_and_answer(_turns(_transcript(record, "rejected")))
     if query != other_query:
         raise ValueError("the two transcripts differ before the last answer")
     yield {"query": query, "response_chosen": chosen, "response_rejected": rejected}
+
+
+def _is_transcript(text: object) -> bool:
+    return isinstance(text, str) and text.startswith("\n\nHuman:")
+
+
+def _transcript(record: Record, name: str) -> str:
+    side: str = record[name]
+    return side if _is_transcript(side) else record["prompt"] + side
 
 
 def _turns(transcript: str) -> list[Turn]:

@@ -12,25 +12,32 @@ from galileu_pipeline.feedback.ingestion.sources.formats.conversations import (
     text_of,
     turns,
 )
-from galileu_pipeline.feedback.ingestion.sources.formats.record_format import Record, RecordFormat, Row
+from galileu_pipeline.feedback.ingestion.sources.formats.record_format import (
+    Record,
+    RecordFormat,
+    Row,
+    own_fields,
+    truth_of,
+)
 
-_ASKED = ("instruction", "conversations", "messages")
+_QUESTIONS, _CONVERSATIONS = ("instruction", "prompt"), ("conversations", "messages")
 
 
 def _has_preference(record: Record) -> bool:
-    return record.keys() >= {"chosen", "rejected"} and not record.keys().isdisjoint(_ASKED)
+    return _asks(record) and all(_is_one_answer(record.get(side)) for side in ("chosen", "rejected"))
 
 
 def _preferred_rows(record: Record) -> Iterator[Row]:
     yield {
+        **own_fields(record, "reason"),
         "query": question(_said(record)),
-        "response_chosen": _text(record["chosen"]),
-        "response_rejected": _text(record["rejected"]),
+        "response_chosen": _answer(record["chosen"]),
+        "response_rejected": _answer(record["rejected"]),
     }
 
 
 def _has_tag(record: Record) -> bool:
-    return isinstance(record.get("kto_tag"), bool) and not record.keys().isdisjoint(_ASKED)
+    return isinstance(record.get("kto_tag"), bool) and _asks(record)
 
 
 def _tagged_rows(record: Record) -> Iterator[Row]:
@@ -38,22 +45,42 @@ def _tagged_rows(record: Record) -> Iterator[Row]:
     if "output" in record:
         said.append(("assistant", record["output"]))
     query, response = question_and_answer(said)
-    if not isinstance(record["kto_tag"], bool):
-        raise ValueError("kto_tag is not true or false")
-    yield {"query": query, "response": response, "thumbs_up": record["kto_tag"]}
+    more = own_fields(record, "rating", "comment")
+    yield {**more, "query": query, "response": response, "thumbs_up": truth_of(record, "kto_tag")}
+
+
+def _asks(record: Record) -> bool:
+    """Whether it has the question where TRL's records have none."""
+    return not record.keys().isdisjoint({"instruction", "history", "conversations"}) or (
+        "messages" in record and "prompt" not in record
+    )
 
 
 def _said(record: Record) -> list[Turn]:
-    """The conversation so far: Alpaca's `history`, and its question with what is to be read for it."""
-    if "instruction" not in record:
-        return turns(record["conversations"] if "conversations" in record else record["messages"])
+    """The conversation so far: Alpaca's `history`, and its question with what is to be read for it.
+
+    Raises:
+        ValueError: `history` is no list of questions with their answers.
+    """
+    asked = next((record[name] for name in _QUESTIONS if name in record), None)
+    if asked is None:
+        return turns(next(record[name] for name in _CONVERSATIONS if name in record))
     before: list[Turn] = []
-    for asked, answered in record.get("history") or ():
-        before += [("user", asked), ("assistant", answered)]
-    return [*before, ("user", "\n".join(filter(None, (record["instruction"], record.get("input")))))]
+    for exchange in record.get("history", ()):
+        if not (isinstance(exchange, list) and [type(text) for text in exchange] == [str, str]):
+            raise ValueError("history is not a list of questions with their answers")
+        before += zip(("user", "assistant"), exchange, strict=True)
+    return [*before, ("user", "\n".join(filter(None, (asked, record.get("input")))))]
 
 
-def _text(answer: str | Record) -> str:
+def _is_one_answer(value: object) -> bool:
+    return isinstance(value, str | dict) or (isinstance(value, list) and len(value) == 1)
+
+
+def _answer(answer: str | Record | list[Record]) -> str:
+    """A text, a message, or a list of one."""
+    if isinstance(answer, list):
+        (answer,) = answer
     return answer if isinstance(answer, str) else text_of(answer)
 
 

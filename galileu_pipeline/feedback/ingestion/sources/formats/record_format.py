@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from galileu_pipeline.feedback.ingestion.reasons import Reason
 from galileu_pipeline.feedback.ingestion.sources.rows import RefusedRow, RowBatch
+from galileu_pipeline.feedback.ingestion.sources.shapes import EVENT
 
 Record = Mapping[str, Any]
 Row = dict[str, Any]
@@ -30,6 +31,27 @@ class RecordFormat:
     scale: str | None = None
 
 
+def own_fields(record: Record, *names: str) -> Row:
+    """Fields of this project's own that a record has beside those of its format: of any event, and of these names."""
+    return {name: record[name] for name in (*EVENT, *names) if name in record}
+
+
+def truth_of(record: Record, name: str) -> bool:
+    """A field that must be true or false.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(record[name], bool):
+        raise ValueError(f"{name} is not true or false")
+    return record[name]
+
+
+def without_nulls(record: Record) -> Record:
+    """The record less the fields that it lacks: a column that some rows have is null in all others."""
+    return {name: value for name, value in record.items() if value is not None}
+
+
 class NoFeedbackError(Exception):
     """A record in which nobody gave feedback; says what it is."""
 
@@ -46,7 +68,7 @@ def converted(batches: Iterable[RowBatch], records: RecordFormat, skipped: Count
         refused = list(batch.refused)
         for position, text in zip(batch.positions.to_pylist(), batch.rows.to_pylist(), strict=True):
             try:
-                found = [_json(row) for row in records.rows(json.loads(text))]
+                found = [_json(row) for row in records.rows(without_nulls(json.loads(text)))]
                 positions += [position] * len(found)
                 rows += found
             except NoFeedbackError as reason:
