@@ -367,3 +367,37 @@ def test_a_column_that_only_later_batches_have_is_read(
     with warehouse.open() as connection:
         found = connection.execute("SELECT query, comment FROM feedback WHERE comment IS NOT NULL").fetchall()
     assert sorted(found) == sorted((row["query"], row["Comment"]) for row in rows if "Comment" in row)
+
+
+@pytest.mark.parametrize("down", ["thumbs_down", "Thumbs Down", "dislikes", "downvote"])
+@every_layout
+def test_thumbs_in_two_columns_are_refused_as_one(
+    write: Writer, down: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = write(tmp_path, {"query": "q", "response": "r", "thumbs_up": 0, down: 0})
+    with pytest.raises(InputError, match="two columns"):
+        read(warehouse, path)
+    assert votes(warehouse) == []
+    assert read(warehouse, path, thumbs_up="thumbs_up").accepted == 1
+
+
+@pytest.mark.parametrize(("text", "accepted"), [("não é".encode(), 1), (b"n\xe3o", 0)])
+def test_bytes_in_parquet_are_texts_or_refused(
+    text: bytes, accepted: int, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = parquet_file(tmp_path, {"query": "q", "response": text, "rating": 5})
+    if accepted:
+        assert read(warehouse, path).accepted == 1
+        assert votes(warehouse) == [("q", "não é", 5)]
+    else:
+        with pytest.raises(InputError, match="response holds bytes"):
+            read(warehouse, path)
+
+
+@pytest.mark.parametrize("end", ["", ",", ",\n", "\n "])
+def test_a_list_without_an_end_is_refused(end: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[" + json.dumps({"query": "q", "response": "r", "rating": 5}) + end, encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read(warehouse, path)
+    assert votes(warehouse) == []

@@ -53,6 +53,23 @@ def test_a_mark_that_quotes_nothing_swallows_no_row(
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (r'"Diga \"sim\", \"não\"",A,5,', ('Diga "sim", "não"', "A", 5)),
+        (r'"Diga \"sim\"",A,5,', ('Diga "sim"', "A", 5)),
+        (r'q,"\"sim\"",5,c', ("q", '"sim"', 5)),
+    ],
+)
+def test_backslashes_before_quotation_marks(
+    line: str, expected: tuple[str, str, float], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f"query,response,rating,comment\n{line}\nq2,r2,1,\n", encoding="utf-8")
+    import_file(warehouse, path)
+    assert accepted(warehouse) == [expected, ("q2", "r2", 1)]
+
+
+@pytest.mark.parametrize(
     ("column", "cell"),
     [
         ("timestamp", "2026-03-10 22:30 UTC"),

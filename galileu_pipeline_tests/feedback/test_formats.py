@@ -490,7 +490,13 @@ def test_judgements_of_one_question_are_told_apart(tmp_path: Path, warehouse: Wa
     assert stored == [("a1", "left"), ("a1", "left"), ("a1", "left"), ("a2", "right")]
 
 
-@pytest.mark.parametrize("name", ["is_toxic", "hallucination", "not helpful", "unhelpful", "flagged"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("is_toxic", "hallucination", "not helpful", "unhelpful", "flagged", "dislike", "thumbs-down", "thumbsDown"),
+        *("irrelevant", "dissatisfied", "desaprovado", "descurtiu", "não-gostei", "low_quality", "helpless", "no-help"),
+    ],
+)
 def test_a_truth_value_that_may_mean_bad_is_refused(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
     given = [langfuse(1, "BOOLEAN", id="1"), langfuse(1, "BOOLEAN", id="2", name=name)]
     report = read(warehouse, as_lines(tmp_path / "x.jsonl", given))
@@ -528,3 +534,54 @@ def test_records_with_a_list_in_them_are_no_wrapper(layout: str, tmp_path: Path,
     found = read(warehouse, write(tmp_path / "x.json", given))
     assert found.accepted == len(given)
     assert found.summary.first_rows[0]["response"] == "r0"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "name"),
+    [
+        ("yes", "CATEGORICAL", "is-toxic"),
+        ("True", "CATEGORICAL", "hallucination"),
+        ("like", "CATEGORICAL", "bad answers"),
+        (5, "NUMERIC", "toxicity"),
+        (3, "NUMERIC", "latency"),
+    ],
+)
+def test_scores_of_which_more_may_be_worse_are_refused(
+    value: Any, kind: str, name: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    report = read(warehouse, as_lines(tmp_path / "x.jsonl", [langfuse(value, kind, name=name)]))
+    assert (report.accepted, report.quarantined) == (0, {"unknown_shape": 1})
+
+
+def answers_to(**questions: Any) -> Record:
+    """An Argilla record of one answer, or of two where one is the value of a question."""
+    given = {name: [{"value": value, "user_id": "ana"}] for name, value in questions.items()}
+    sides = {str(value) for value in questions.values()} & {"response-1", "response-2"}
+    fields = {"prompt": "Oi?", "response-1": "a", "response-2": "b"} if sides else {"prompt": "Oi?", "response": "a"}
+    return argilla(given, **fields)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        answers_to(toxic="yes"),
+        answers_to(flagged="não"),
+        answers_to(toxicity=5),
+        answers_to(worst="response-1"),
+        answers_to(safer="response-1", better="response-2"),
+    ],
+)
+def test_answers_that_may_mean_the_contrary_are_refused(record: Record, tmp_path: Path, warehouse: Warehouse) -> None:
+    report = read(warehouse, as_lines(tmp_path / "x.jsonl", [record]))
+    assert (report.accepted, report.quarantined) == (0, {"unknown_shape": 1})
+
+
+@pytest.mark.parametrize(
+    ("record", "stored"),
+    [(answers_to(helpful="yes"), True), (answers_to(label="ruim"), False), (answers_to(gostou="não"), False)],
+)
+def test_answers_that_are_certain_are_thumbs(
+    record: Record, stored: bool, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    read(warehouse, as_lines(tmp_path / "x.jsonl", [record]))
+    assert rows(warehouse, "SELECT thumbs_up FROM feedback") == [(stored,)]

@@ -57,10 +57,56 @@ def test_verdicts_in_other_words(verdict: str, stored: str, tmp_path: Path, ware
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "verdict", "stored"),
+    [
+        ("model_b", "model_a", "model_a", "right"),
+        ("model_b", "model_a", "model_b", "left"),
+        ("B", "A", "a", "right"),
+        ("gpt-x", "galileu", "Galileu", "right"),
+        ("gpt-x", "galileu", "gpt-x", "left"),
+        ("gpt-x", "galileu", "model_a", "left"),
+        ("galileu", "galileu", "right", "right"),
+    ],
+)
+def test_who_wins_may_be_said_by_name(
+    left: str, right: str, verdict: str, stored: str, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    bring(warehouse, tmp_path, {**TIE, "model_left": left, "model_right": right, "verdict": verdict})
+    assert found(warehouse, "SELECT verdict FROM feedback_comparisons") == [(stored,)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**VOTE, "rating": 1, "response_chosen": "melhor", "response_rejected": VOTE["response"]},
+        {**VOTE, "rating": None, "thumbs_up": False, "response_chosen": "melhor", "response_rejected": "pior"},
+        {**TIE, "response": "r", "rating": 5},
+        {**TIE, "response_chosen": "melhor", "response_rejected": "pior"},
+    ],
+)
+def test_several_votes_in_one_row_are_refused(row: Row, tmp_path: Path, warehouse: Warehouse) -> None:
+    assert bring(warehouse, tmp_path, row).quarantined == {"several_kinds": 1}
+
+
+@pytest.mark.parametrize(
     "verdict",
     [
         *("", "?", "left or right", "1", "0", "model_c", None, "not left"),
-        *("👎 left", "A 👎", "A❌", "left: 0", "!left", "не a", "-1 a", "left?", "a > b", "a!=b"),
+        *(
+            "-A",
+            "- left",
+            "-right",
+            "👎 left",
+            "A 👎",
+            "A❌",
+            "left: 0",
+            "!left",
+            "не a",
+            "-1 a",
+            "left?",
+            "a > b",
+            "a!=b",
+        ),
     ],
 )
 def test_a_verdict_that_is_not_certain_is_refused(verdict: str | None, tmp_path: Path, warehouse: Warehouse) -> None:
@@ -286,6 +332,12 @@ def test_the_same_rows_as_csv_and_as_json(tmp_path: Path, warehouse: Warehouse) 
         "\\N",
         "#N/D",
         "(null)",
+        "N/D",
+        "anonymous user",
+        "<anonymous>",
+        "Anônimo(a)",
+        "Não informado",
+        "00000000-0000-0000-0000-000000000000",
     ],
 )
 def test_nobody_is_no_person(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
@@ -297,6 +349,23 @@ def test_nobody_is_no_person(name: str, tmp_path: Path, warehouse: Warehouse) ->
     for _ in range(2):
         collector.add_feedback("q", "r", rating=5, user_id=name, session_id=name)
     assert (collector.get_feedback_stats()["people"], collector.get_feedback_stats()["total_feedback"]) == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["user_id", "session_id"])
+@pytest.mark.parametrize("rounded", ["1,78923E+17", "1.78923e+17", "2E+15", 1.78923e17])
+def test_people_whom_a_spreadsheet_made_one_are_refused(
+    name: str, rounded: str | float, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    rows = [{**VOTE, "feedback_id": f"x{rating}", "rating": rating, name: rounded} for rating in (1, 5)]
+    assert bring(warehouse, tmp_path, *rows).quarantined == {"invalid_id": 2}
+
+
+@pytest.mark.parametrize("thousand", ["1.000", "1,000"])
+def test_a_thousand_is_not_one(thousand: str, tmp_path: Path, warehouse: Warehouse) -> None:
+    assert known(thousand) == thousand
+    rows = [{**VOTE, "feedback_id": identity, "query": identity} for identity in ("1", thousand)]
+    bring(warehouse, tmp_path, *rows)
+    assert found(warehouse, "SELECT count(*) FROM feedback") == [(2,)]
 
 
 def test_without_a_user_the_session_is_the_person(tmp_path: Path, warehouse: Warehouse) -> None:

@@ -68,6 +68,8 @@ def scores(warehouse: Warehouse) -> list[float]:
         ([0.25, 0.5, 1], "--scale 0-1"),
         ([20, 85, 100], "--scale 0-100"),
         ([1] * 12, "--scale thumbs"),
+        ([1] * 150 + [0], "--scale thumbs"),
+        ([1] * 150 + [-1], "--scale thumbs"),
     ],
 )
 def test_ratings_of_another_scale_are_refused_as_one_with_the_likely_scale(

@@ -20,6 +20,7 @@ from galileu_pipeline.feedback.ingestion.sources.encoding import UTF8, WINDOWS_1
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import import_file, preparer
+from galileu_pipeline_tests.feedback.test_imports import found
 
 pytestmark = pytest.mark.slow
 
@@ -308,3 +309,21 @@ def test_no_raw_bytes_are_shown(content: bytes, tmp_path: Path, warehouse: Wareh
     with warehouse.open() as connection:
         details = connection.execute("SELECT detail FROM feedback_quarantine").fetchall()
     assert all(detail.isprintable() for (detail,) in details)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (['"1",5,"q1","r1",""', '"2",1,"q2","r2",""'], [("q1", "r1", 5), ("q2", "r2", 1)]),
+        (['"1",5,"q1","r1","c"'], [("q1", "r1", 5)]),
+        (['"1","q1","r1","c"', '"2","q2","r2",""'], [("q1", "r1", 1), ("q2", "r2", 2)]),  # ratings in quotation marks
+        (['"1","q1","r1","c",', '"2","q2","r2","",'], [("q1", "r1", 1), ("q2", "r2", 2)]),
+    ],
+)
+def test_numbers_of_rows_as_r_writes_them(
+    rows: list[str], expected: list[tuple[str, str, float]], tmp_path: Path, warehouse: Warehouse
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(['"rating","query","response","comment"', *rows]) + "\n", encoding="utf-8")
+    assert import_file(warehouse, path).accepted == len(rows)
+    assert found(warehouse, "SELECT query, response, rating FROM feedback ORDER BY query") == expected

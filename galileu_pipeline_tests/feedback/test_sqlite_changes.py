@@ -90,6 +90,41 @@ def test_back_and_forth_ends_where_it_ends(chatbot: ChatbotFile, warehouse: Ware
         assert ratings(warehouse) == [rating]
 
 
+def keyed_by_id(path: Path, *rows: Row) -> Path:
+    """A chatbot whose votes have their id as the key, and get another rowid with each `INSERT OR REPLACE`."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS feedback"
+            " (feedback_id TEXT PRIMARY KEY, query, response, rating, timestamp, user_id)"
+        )
+        for row in rows:
+            places = ", ".join("?" * len(row))
+            connection.execute(
+                f"INSERT OR REPLACE INTO feedback ({', '.join(row)}) VALUES ({places})", tuple(row.values())
+            )
+    return path
+
+
+@pytest.mark.parametrize("time", ["2026-08-03T12:00:00Z", "2026-08-01T12:00:00Z", "2026-08-04T12:00:00Z", None])
+def test_a_replaced_row_stands_as_it_is_now(time: str | None, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = keyed_by_id(
+        tmp_path / "feedback.db", {**GOOD, "feedback_id": "a"}, {**GOOD, "feedback_id": "b", "query": "Z?"}
+    )
+    ingest(warehouse, path)
+    for rating in (1, 5, 1, 3):
+        keyed_by_id(path, {**GOOD, "feedback_id": "a", "rating": rating, "timestamp": time})
+        ingest(warehouse, path)
+        assert ratings(warehouse) == [rating, 5]
+        assert accounted(warehouse)
+    keyed_by_id(path, {**GOOD, "feedback_id": "a", "rating": 3, "timestamp": time})  # again, at another place
+    assert ingest(warehouse, path).replaced == 0
+    assert ratings(warehouse) == [3, 5]
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM feedback WHERE feedback_id = 'a'")
+    assert ingest(warehouse, path).gone == 1
+    assert ratings(warehouse) == [5]
+
+
 @pytest.mark.parametrize("where", ["id = 1", "id = 2", "id = 5", "id IN (1, 3, 5)", "TRUE"])
 def test_a_deleted_row_no_longer_counts(where: str, chatbot: ChatbotFile, warehouse: Warehouse) -> None:
     chatbot.votes(*many(5))

@@ -19,6 +19,9 @@ _PSEUDONYM = re.compile(r"person-[0-9a-f]{24}")
 _NOBODY = frozenset(
     {
         "anonymous",
+        "anonymous user",
+        "(anonymous)",
+        "<anonymous>",
         "anonymous-user",
         "anonymous_user",
         "anon",
@@ -33,7 +36,16 @@ _NOBODY = frozenset(
         "convidada",
         "nobody",
         "ninguém",
+        "sem nome",
+        "não informado",
+        "nao informado",
+        "não identificado",
+        "nao identificado",
+        "anônimo(a)",
+        "anonimo(a)",
+        "00000000-0000-0000-0000-000000000000",
         "none",
+        "(none)",
         "null",
         "nil",
         "nan",
@@ -43,6 +55,8 @@ _NOBODY = frozenset(
         "desconhecido",
         "desconhecida",
         "n/a",
+        "n/d",
+        "nd",
         "#n/a",
         "#n/d",
         "#n/disp",
@@ -62,7 +76,8 @@ _NOBODY = frozenset(
         ".",
     }
 )
-_WHOLE_NUMBER = re.compile(r"([0-9]+)[.,]0+")
+# Three zeros may as well be the end of a thousand.
+_WHOLE_NUMBER = re.compile(r"([0-9]+)[.,](?:0{1,2}|0{4,})")
 
 
 @dataclass(frozen=True)

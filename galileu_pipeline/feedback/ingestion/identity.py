@@ -16,8 +16,9 @@ from galileu_pipeline.feedback.ingestion.reasons import Reason
 
 # With a digit and nothing but word characters an id is what it is; the others are looked at. Also RE2.
 _PLAIN_ID = r"^[0-9A-Za-z_:-]*[0-9][0-9A-Za-z_:-]*$"
-# 1,78923E+17: a spreadsheet took the id for a number, and no longer has all of its digits.
-_ROUNDED_ID = re.compile(r"[+-]?[0-9]+([.,][0-9]+e\+?|e\+)[0-9]+", re.IGNORECASE)
+# 1,78923E+17: a spreadsheet took the id for a number, and some of its digits are gone; so are those of a long decimal.
+ROUNDED_ID = r"(?i)^\s*[+-]?([0-9]+([.,][0-9]+e\+?|e\+)[0-9]+|[0-9]{17,}[.,]0+)\s*$"
+_ROUNDED_ID = re.compile(ROUNDED_ID)
 _BASE_LENGTH = 64
 
 Taken = Callable[[Collection[str]], Iterable[str]]
@@ -49,16 +50,13 @@ class Identities:
         bases: dict[int, str] = {}
         contents, users, sessions = (rows[name].to_pylist() for name in ("content", "user_id", "session_id"))
         for row in odd:
-            given = ids[row]
-            ids[row] = identity = known(given) if given is not None else None
+            given = ids[row] or ""
+            ids[row] = identity = known(given)
             if identity is None:
                 parts = (contents[row], users[row], sessions[row])
                 bases[row] = hashlib.sha256("|".join(part or "" for part in parts).encode()).hexdigest()
-            elif _ROUNDED_ID.fullmatch(identity):
-                faults[row] = (
-                    Reason.INVALID_ID.value,
-                    f"feedback_id is {identity[:80]}, rounded by a spreadsheet; take the file as it was before",
-                )
+            elif _ROUNDED_ID.match(given):
+                faults[row] = rounded("feedback_id", given)
         self._reserve(bases.values())
         for row, base in bases.items():
             ids[row] = self._next(base)
@@ -77,6 +75,12 @@ class Identities:
             identity = base if number == 1 else f"{base}-{number}"
             if identity not in self._reserved.get(base, ()):
                 return identity
+
+
+def rounded(name: str, identifier: str) -> tuple[str, str]:
+    """The fault of a row whose identifier of that name was taken for a number."""
+    detail = f"{name} is {identifier[:80]}, rounded by a spreadsheet; take the file as it was before"
+    return Reason.INVALID_ID.value, detail
 
 
 def with_faults(rows: pa.Table, faults: dict[int, tuple[str, str]]) -> pa.Table:

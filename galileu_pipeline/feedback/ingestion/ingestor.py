@@ -140,6 +140,7 @@ class Ingestor:
         with source.snapshot(table) as snapshot:
             changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
+            self._states.follow(changes.vanished_positions.tolist())
             rows = fresh_rows(source, snapshot, table, changes)
             report = self._ingest(name, rows, FileJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
         gone = followed.gone(report.replaced)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms, known
 from galileu_pipeline.feedback.ingestion.cleaning import UNDAMAGED, TextCleaner, text_digest, visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS, MAYBE_CHANGED, DocumentMasker
-from galileu_pipeline.feedback.ingestion.identity import with_faults
+from galileu_pipeline.feedback.ingestion.identity import ROUNDED_ID, rounded, with_faults
 from galileu_pipeline.feedback.ingestion.masking import MAYBE_PERSONAL, mask
 from galileu_pipeline.feedback.ingestion.reasons import Reason
 
@@ -84,11 +84,12 @@ class RowPreparer:
             documents.masked(documents.values, changed, DocumentMasker(self.pseudonyms).text, masked)
         )
         columns["query_key"] = _map(columns["query"].dictionary_decode(), self.cleaner.query_key)
+        faults = _broken_cells(texts, seen) | _rounded_people(parsed)
         for name in PERSON_COLUMNS:
             columns[name] = _map(columns[name], self._person)
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
         columns["masked"] = pa.array(counts, _MASKED)
-        return with_faults(pa.table(columns), _broken_cells(texts, seen))
+        return with_faults(pa.table(columns), faults)
 
     def _person(self, identifier: str) -> str | None:
         named = known(identifier)
@@ -165,6 +166,18 @@ def _broken_cells(texts: _Entries, seen: pa.StringArray) -> dict[int, tuple[str,
             for row in pc.indices_nonzero(pc.is_in(cells, value_set=_BROKEN_CELLS)).to_pylist():
                 detail = f"{_FIELDS_OF_TEXT[name]} is {cells[row]}, the error of a spreadsheet; the text is lost"
                 faults.setdefault(row, (Reason.MISSING_TEXT.value, detail))
+    return faults
+
+
+def _rounded_people(parsed: pa.Table) -> dict[int, tuple[str, str]]:
+    """Rows of somebody whose identifier a spreadsheet has rounded, and who would be one with others, with the fault."""
+    faults: dict[int, tuple[str, str]] = {}
+    for name in PERSON_COLUMNS:
+        column = _dictionary(parsed[name])
+        for entry in _matching(column.dictionary, ROUNDED_ID).to_pylist():
+            fault = rounded(name, column.dictionary[entry].as_py())
+            rows = pc.indices_nonzero(pc.equal(column.indices, entry))
+            faults |= dict.fromkeys(rows.to_pylist(), fault)
     return faults
 
 

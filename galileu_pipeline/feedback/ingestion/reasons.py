@@ -18,6 +18,7 @@ class Reason(StrEnum):
     INVALID_THUMBS = "invalid_thumbs"
     INVALID_TIMESTAMP = "invalid_timestamp"
     INVALID_VERDICT = "invalid_verdict"
+    SEVERAL_KINDS = "several_kinds"
     INVALID_ID = "invalid_id"
     ID_CONFLICT = "id_conflict"
     NO_SIGNAL = "no_signal"

@@ -17,13 +17,16 @@ from galileu_pipeline.errors import InputError
 # Hands come in colours, or are asked for as a picture rather than a sign.
 _HANDS = ("", "\ufe0f", "\U0001f3fb", "\U0001f3fc", "\U0001f3fd", "\U0001f3fe", "\U0001f3ff")
 # As databases, spreadsheets (the Brazilian ones too), other programs and people spell them.
+_TRUE = ("1", "1.0", "+1", "true", "t", "verdadeiro", "yes", "y", "sim", "s")
+_FALSE = ("0", "0.0", "-1", "-1.0", "false", "f", "falso", "no", "n", "não", "nao")
+TRUTH_WORDS = _TRUE + _FALSE  # good or bad by what they are the answer to
 UP_WORDS = (
-    *("1", "1.0", "+1", "true", "t", "verdadeiro", "yes", "y", "sim", "s"),
+    *_TRUE,
     *("up", "thumbs_up", "thumbsup", "like", "gostei", "positive", "positivo"),
     *(f"👍{hand}" for hand in _HANDS),
 )
 DOWN_WORDS = (
-    *("0", "0.0", "-1", "-1.0", "false", "f", "falso", "no", "n", "não", "nao"),
+    *_FALSE,
     *("down", "thumbs_down", "thumbsdown", "dislike", "não gostei", "nao gostei", "negative", "negativo"),
     *(f"👎{hand}" for hand in _HANDS),
 )
@@ -151,10 +154,11 @@ class ScaleJudge:
                 f"{self._outside_words()} not from 1 to 5; {self._value_words()}. What they mean must be said: "
                 f"{self._proposal()}. If the others are from 1 to 5, and these are slips, say --scale 1-5."
             )
-        if seen.numbers >= _MANY and seen.values == {1.0} and not (has_thumbs and self._nobody_up()):
+        if seen.numbers >= _MANY and seen.values <= {-1.0, 0.0, 1.0} and not (has_thumbs and self._nobody_up()):
+            but = f" but {seen.outside:,}, which are no star at all" if seen.outside else ""
             return (
-                f"all {seen.numbers:,} ratings are 1: thumbs up, or the worst of five stars? Say --scale thumbs or "
-                "--scale 1-5."
+                f"all {seen.numbers:,} ratings are 1{but}: thumbs up, or the worst of five stars? Say --scale thumbs "
+                "or --scale 1-5."
             )
         thumbs = sum(count for word, count in seen.words.items() if word.strip().lower() in UP_WORDS + DOWN_WORDS)
         if thumbs > seen.numbers and thumbs > 1:

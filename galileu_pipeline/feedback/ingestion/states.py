@@ -1,6 +1,6 @@
 """What becomes of a row whose id is here already: the same again, a newer or older state of it, or another row's id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -45,6 +45,11 @@ class States:
         self._met_rows = Feed(connection, "met_rows")
         self._leaving_rows = Feed(connection, "leaving_rows")
         self._here: duckdb.DuckDBPyRelation | None = None
+        self._vanished: list[int] = []
+
+    def follow(self, vanished: Sequence[int]) -> None:
+        """Of the database that is read from now on, the positions at which there is no row any more."""
+        self._vanished = list(vanished)
 
     def meet(self, source: str, *, in_place: bool) -> Met:
         """Compare the view `judged_rows` with what is here; `met_rows` shows the result from then on."""
@@ -54,7 +59,7 @@ class States:
         met = Met(_NONE_MET)
         if here.num_rows:
             self._here_rows.put(here)
-            parameters = {"source": source, "in_place": in_place}
+            parameters = {"source": source, "in_place": in_place, "vanished": self._vanished}
             met = Met(self._connection.sql(sql("ingestion/select_met"), params=parameters).to_arrow_table())
         self._met_rows.put(met.rows.cast(_NONE_MET.schema))
         return met

@@ -34,6 +34,7 @@ _LIKELY = {
     "metadata": "meta extra tags",
     "source_documents": "sources documents context contexts fontes documentos",
 }
+_THUMBS_DOWN = frozenset({"thumbsdown", "thumbdown", "downvote", "downvotes", "dislike", "dislikes", "disliked"})
 _FIELDS_BY_LIKELY_NAME: dict[str, list[str]] = {}
 for _field, _names in _LIKELY.items():
     for _name in _names.split():
@@ -143,6 +144,20 @@ class ColumnUse:
             raise InputError(
                 f"--map {target}={shown_column(self.mapping[target])}: there is no such column. There are: "
                 f"{listed(self._seen)}."
+            )
+
+    def require_one_thumb(self) -> None:
+        """Thumbs up and down in two columns: a row that has neither would be a thumb down.
+
+        Raises:
+            InputError: there are two, and `--map` does not say which one is meant.
+        """
+        down = next((name for name in self.unused if folded(name) in _THUMBS_DOWN), None)
+        if down and "thumbs_up" in self.used and "thumbs_up" not in self.mapping:
+            raise InputError(
+                f"{shown_column(self.used['thumbs_up'])} and {shown_column(down)} are two columns, so a row with "
+                "neither would be a thumb down. Make one column of them, empty where there is no thumb, or say --map "
+                f"thumbs_up={shown_column(self.used['thumbs_up'])} if it is empty there."
             )
 
     def json_paths(self) -> dict[str, str]:

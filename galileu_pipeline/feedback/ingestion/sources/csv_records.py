@@ -100,6 +100,8 @@ class RecordReader:
             cells = next(csv.reader(supply(), delimiter=self._delimiter, strict=True))
         except csv.Error:
             self._lines.put_back(more)
+            if (escaped := self._escaped(text)) is not None:
+                return Record(number, escaped)
             return self._line(number, self._cells_of_line(text), well_formed=False)
         if not more:
             return self._line(number, cells, well_formed=True)
@@ -111,6 +113,16 @@ class RecordReader:
                 number, cells, "a quotation over several lines, of which the first and the last could be rows"
             )
         return Record(number, cells)
+
+    def _escaped(self, text: str) -> list[str] | None:
+        """The cells of a line whose quotation marks have backslashes before them, as Spark writes it; or None."""
+        if '\\"' not in text:
+            return None
+        try:
+            (cells,) = csv.reader([text.replace('\\"', '""')], delimiter=self._delimiter, strict=True)
+        except (csv.Error, ValueError):
+            return None
+        return cells if len(cells) == self._width else None
 
     def _line(self, number: int, cells: list[str], *, well_formed: bool) -> Record:
         """A line by itself. After one that opens a quotation and does not end it, the likely end is refused too."""

@@ -73,6 +73,8 @@ def read_header(file: TextIO, wanted: Sequence[str] = ()) -> Header:
     delimiter, names, used = max(candidates, key=fit)
     while names and not names[-1]:
         names.pop()
+    if _has_row_names(first[used:], delimiter, len(names)):
+        names.insert(0, "")
     lines.put_back(first[used:])
     named = [name for name in names if name]
     if not named:
@@ -112,6 +114,17 @@ def _names(lines: Sequence[tuple[int, str]], delimiter: str) -> tuple[str, list[
     except csv.Error:
         return None
     return delimiter, [" ".join(cell.split()) for cell in cells], reader.line_num
+
+
+def _has_row_names(rows: Sequence[tuple[int, str]], delimiter: str, width: int) -> bool:
+    """Whether the rows begin with their numbers in quotation marks, a column without a name: R's `write.table`."""
+    several = [text.rstrip("\r\n") for _, text in rows[:2]]
+    return bool(several) and all(
+        text.startswith(f'"{number}"')
+        and not text.endswith(delimiter)
+        and len(next(csv.reader([text], delimiter=delimiter))) == width + 1
+        for number, text in enumerate(several, start=1)
+    )
 
 
 def _is_header(cells: Sequence[str], names: Sequence[str]) -> bool:

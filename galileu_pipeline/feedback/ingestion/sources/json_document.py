@@ -11,6 +11,8 @@ from galileu_pipeline.errors import InputError
 from galileu_pipeline.feedback.ingestion.sources.rows import BATCH_ROWS, MAX_ROW_BYTES, RowBatch
 from galileu_pipeline.feedback.statements import sql
 
+_END_BYTES = 65_536
+
 
 def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
     """The objects of the file; positions count them from 1.
@@ -22,6 +24,8 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
     Raises:
         InputError: the document breaks off or is not JSON; says at which object.
     """
+    if layout == "array" and not _ends_with_bracket(path):
+        raise InputError("cannot be read as JSON: it breaks off; the list has no end")
     with connect(memory_limit="512MB") as connection:
         connection.execute("SET allowed_paths = [$path]", {"path": str(path)})
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
@@ -36,6 +40,12 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
                 position += batch.num_rows
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             raise InputError(f"cannot be read as JSON: {_without_path(error, path)}") from error
+
+
+def _ends_with_bracket(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _END_BYTES))
+        return file.read().rstrip().endswith(b"]")
 
 
 def _without_path(error: Exception, path: Path) -> str:

@@ -47,10 +47,25 @@ def read_parquet(path: Path, batch_rows: int = BATCH_ROWS) -> Iterator[RowBatch]
     try:
         with pq.ParquetFile(path) as file, in_memory() as connection:
             for batch in file.iter_batches(batch_rows):
-                connection.register("parquet_rows", batch)
+                connection.register("parquet_rows", _with_texts(batch))
                 rows = connection.sql(sql("ingestion/select_parquet_rows")).to_arrow_table()
                 positions = pa.array(range(position, position + batch.num_rows), pa.int64())
                 yield RowBatch(positions, rows["row"].combine_chunks())
                 position += batch.num_rows
     except (OSError, pa.ArrowException, duckdb.Error) as error:
         raise InputError(f"cannot be read as Parquet: {error}") from error
+
+
+def _with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows, bytes as the texts that they are: some writers do not mark them as such.
+
+    Raises:
+        InputError: they are not UTF-8.
+    """
+    for place, column in enumerate(batch.schema):
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            try:
+                batch = batch.set_column(place, column.name, batch.column(place).cast(pa.string()))
+            except pa.ArrowInvalid as error:
+                raise InputError(f"the column {column.name} holds bytes that are not UTF-8, and so no text") from error
+    return batch

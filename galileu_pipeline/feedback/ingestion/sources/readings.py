@@ -61,6 +61,7 @@ class FileReading:
         with reading(self.file.path):
             for batch in self._batches():
                 self._keep_first(batch)
+                self.columns.require_one_thumb()
                 yield batch
             self.columns.require_mapped()
 

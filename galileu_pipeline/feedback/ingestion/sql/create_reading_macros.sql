@@ -124,5 +124,5 @@ CREATE MACRO IF NOT EXISTS verdict_of(text) AS
             'nenhum': 'both_bad'
         },
         -- Any other sign may turn the meaning round, so it stays, and is no word of these.
-        regexp_replace(lower(text), '[\s_.,;:()\[\]"''/-]+', '', 'g')
+        regexp_replace(regexp_replace(lower(text), '^\s*-', '−'), '[\s_.,;:()\[\]"''/-]+', '', 'g')
     );

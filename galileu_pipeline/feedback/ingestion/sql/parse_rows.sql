@@ -117,7 +117,13 @@ named AS (
                 END
         END                                                AS rating,
         time_of(given_time)                                AS occurred_at,
-        CASE WHEN given_verdict IS NOT NULL THEN verdict_of(given_verdict) END AS verdict
+        -- Who wins may be said by name.
+        CASE
+            WHEN given_verdict IS NULL THEN NULL
+            WHEN lower(given_verdict) = lower(model_left) AND model_right IS DISTINCT FROM model_left THEN 'left'
+            WHEN lower(given_verdict) = lower(model_right) AND model_right IS DISTINCT FROM model_left THEN 'right'
+            ELSE verdict_of(given_verdict)
+        END AS verdict
     FROM present
 )
 SELECT
@@ -141,6 +147,11 @@ SELECT
         WHEN given_time IS NOT NULL AND occurred_at IS NULL
             THEN ['invalid_timestamp', 'timestamp is ' || left(given_time, 80) || ', which is not for certain a time from '
                 || strftime(getvariable('earliest_time'), '%Y-%m-%d') || ' to today; write it as 2026-11-24T10:30:00Z']
+        WHEN response IS NOT NULL AND kind <> 'vote' AND coalesce(given_rating, given_thumb) IS NOT NULL
+            THEN ['several_kinds', 'a rating of response, and a ' || kind || ' as well; make a row of each']
+        WHEN kind = 'comparison' AND coalesce(chosen, rejected) IS NOT NULL
+            THEN ['several_kinds', 'response_chosen or response_rejected beside response_left or response_right; '
+                || 'make a row of each']
         WHEN kind = 'comparison' AND verdict IS NULL
             THEN ['invalid_verdict', 'verdict is ' || coalesce(left(given_verdict, 80), 'missing')
                 || ', not left, right, tie or both_bad']

@@ -2,7 +2,7 @@
 -- known: the same vote in a state that was read before. newer: it takes the place of the state that stands. older: it
 -- belongs into the history. conflict: the id is another row's.
 -- The id is trusted only with what it is about, and whose it is; but in a database (in_place) the row of the same rowid is
--- the same row, whatever it says now. Of equal times, or none, the one read later is the newer one.
+-- the same row, whatever it says now; and one whose rowid is gone has moved, as INSERT OR REPLACE does it. Of equal times, or none, the one read later is the newer one.
 WITH votes AS MATERIALIZED (
     SELECT feedback_id, source, position, occurred_at, user_id, session_id, row_digest, response_digest, query_key, thumbs_up
     FROM feedback
@@ -49,7 +49,9 @@ met AS (
         judged_rows.row_digest,
         judged_rows.occurred_at,
         judged_rows.position,
-        $in_place AND stored.source = $source AND stored.position = judged_rows.position AS same_place,
+        $in_place AND stored.source = $source                                            AS in_place,
+        in_place AND stored.position = judged_rows.position                              AS same_place,
+        in_place AND stored.position IN (SELECT unnest($vanished::BIGINT[]))             AS moved,
         stored.subject = judged_rows.subject
             AND stored.person IS NOT DISTINCT FROM judged_rows.person                    AS same_vote,
         same_vote
@@ -70,6 +72,7 @@ SELECT
         WHEN same_place THEN 'newer'
         WHEN same_state THEN 'known'
         WHEN NOT same_vote THEN 'conflict'
+        WHEN moved THEN 'newer'
         WHEN EXISTS (
             FROM feedback_history
             WHERE feedback_history.feedback_id = met.feedback_id

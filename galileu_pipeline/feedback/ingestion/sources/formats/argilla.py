@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, UP_WORDS
-from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, query_of
+from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, TRUTH_WORDS, UP_WORDS
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, approves, disapproves, query_of
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
 
 _SUBMITTED = "submitted"
@@ -50,7 +50,16 @@ def _responses(record: Record) -> Iterator[tuple[str | None, dict[str, Any]]]:
 
 
 def _signals(values: Mapping[str, Any]) -> Row:
-    """The only number is the rating; a text is the comment, unless it is a word for a thumb."""
+    """The only number is the rating; a text is the comment, unless it is a word for a thumb.
+
+    Raises:
+        ValueError: they contradict each other, or are the answer to a question of which more may be worse.
+    """
+    for name, value in values.items():
+        word = value.lower() if isinstance(value, str) else ""
+        judged = isinstance(value, int | float) or word in _JUDGEMENTS
+        if judged and (disapproves(name) or (word in TRUTH_WORDS and not approves(name))):
+            raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
     numbers = [value for value in values.values() if isinstance(value, int | float)]
     texts = [value for value in values.values() if isinstance(value, str)]
     if len(numbers) > 1:
@@ -67,17 +76,29 @@ def _signals(values: Mapping[str, Any]) -> Row:
 
 
 def _verdict(values: Mapping[str, Any], left: str, right: str) -> str:
-    """From a ranking of the two answers, or a label that is the name of the better one."""
-    for value in values.values():
-        if isinstance(value, list):
-            ranks = {item["value"]: item["rank"] for item in value}
-            difference = ranks[left] - ranks[right]
-            return "tie" if not difference else "left" if difference < 0 else "right"
-        if value in (left, right):
-            return "left" if value == left else "right"
-        if isinstance(value, str) and value.lower() in _TIES:
-            return "tie"
-    raise ValueError(f"no ranking, and no label that is {left} or {right}")
+    """From a ranking of the two answers, or a label that is the name of the better one.
+
+    Raises:
+        ValueError: there is none, there are several that differ, or it may be the name of the worse one.
+    """
+    verdicts = {name: verdict for name, value in values.items() if (verdict := _verdict_of(value, left, right))}
+    if not verdicts:
+        raise ValueError(f"no ranking, and no label that is {left} or {right}")
+    if bad := next(filter(disapproves, verdicts), None):
+        raise ValueError(f"whether {bad[:40]!r} is the better or the worse answer cannot be told")
+    if len(set(verdicts.values())) > 1:
+        raise ValueError(f"{', '.join(verdicts)} differ; which of them counts cannot be told")
+    return next(iter(verdicts.values()))
+
+
+def _verdict_of(value: Any, left: str, right: str) -> str | None:
+    if isinstance(value, list):
+        ranks = {item["value"]: item["rank"] for item in value}
+        difference = ranks[left] - ranks[right]
+        return "tie" if not difference else "left" if difference < 0 else "right"
+    if value in (left, right):
+        return "left" if value == left else "right"
+    return "tie" if isinstance(value, str) and value.lower() in _TIES else None
 
 
 ARGILLA = RecordFormat("Argilla records", _recognises, _rows)

@@ -1,22 +1,15 @@
 """Langfuse: traces with their scores, or scores with their traces. What a model scored is no feedback."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, UP_WORDS
+from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, TRUTH_WORDS, UP_WORDS
 from galileu_pipeline.feedback.ingestion.sources.formats.conversations import question, text_of, turns
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import approves, disapproves
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
 
 _INPUTS = ("query", "question", "input", "prompt", "message", "content")
 _OUTPUTS = ("response", "answer", "output", "completion", "message", "content")
-
-# What a truth value must be called for true to be good: it may as well be called toxic.
-_APPROVAL = re.compile(
-    r"(?<!un)(?<!in)(?<!not.)(feedback|thumb|vote|lik(?:e|ed)\b|help|useful|good|correct|right|satisf|approv|accept|positiv|"
-    r"quality|relevan|accura|curti|gost|útil|bo[am]\b|cert[ao]|aprova)",
-    re.IGNORECASE,
-)
 
 
 def _is_trace(record: Record) -> bool:
@@ -58,18 +51,29 @@ def _row(score: Record, trace: Record) -> Row:
 
 
 def _signal(score: Record) -> Row:
-    """A thumb where the score is a truth value, or a word for one; numbers are ratings, on whatever scale."""
+    """A thumb where the score is a truth value, or a word for one; numbers are ratings, on whatever scale.
+
+    Raises:
+        ValueError: by its name it may be the worse the more of it there is.
+    """
+    name = str(score.get("name"))
     value = score.get("stringValue") if score.get("dataType") == "CATEGORICAL" else score.get("value")
     value = score.get("value") if value is None else value
     if score.get("dataType") == "BOOLEAN" or isinstance(value, bool):
-        if not _APPROVAL.search(str(score.get("name"))):
-            raise ValueError(f"whether {str(score.get('name'))[:40]!r} is good or bad cannot be told")
+        _require(approves(name), name)
         return {"thumbs_up": value in (1, True, "True", "true")}
     if isinstance(value, str):
         if value.lower() not in UP_WORDS + DOWN_WORDS:
             raise ValueError(f"what the score {value[:40]!r} is worth cannot be told")
+        _require(approves(name) if value.lower() in TRUTH_WORDS else not disapproves(name), name)
         return {"thumbs_up": value.lower() in UP_WORDS}
+    _require(not disapproves(name), name)
     return {"rating": value}
+
+
+def _require(good: bool, name: str) -> None:
+    if not good:
+        raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
 
 
 def _query(value: Any) -> str:
