@@ -4,7 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, TRUTH_WORDS, UP_WORDS
-from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, approves, disapproves, query_of
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import (
+    answers_of,
+    approves,
+    disapproves,
+    query_of,
+    says_nothing,
+)
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
 
 _SUBMITTED = "submitted"
@@ -58,7 +64,8 @@ def _signals(values: Mapping[str, Any]) -> Row:
     for name, value in values.items():
         word = value.lower() if isinstance(value, str) else ""
         judged = isinstance(value, int | float) or word in _JUDGEMENTS
-        if judged and (disapproves(name) or (word in TRUTH_WORDS and not approves(name))):
+        telling = approves(name) or says_nothing(name) or word not in TRUTH_WORDS
+        if judged and (disapproves(name) or not telling):
             raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
     numbers = [value for value in values.values() if isinstance(value, int | float)]
     texts = [value for value in values.values() if isinstance(value, str)]

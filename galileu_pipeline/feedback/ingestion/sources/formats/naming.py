@@ -21,6 +21,10 @@ _DISAPPROVAL = re.compile(
     r"down|bad|wors|poor|negativ|wrong|false|reject|ruim|pior|errad|"
     r"toxi|t[óo]xic|hallucin|alucin|harm|hate|offens|ofens|\bbias|flag|spam|risk|error|\berro|cost|custo|latenc|latênc|duration"
 )
+# Names that leave it to the words, as those that a form proposes.
+_SAYS_NOTHING = frozenset(
+    {"question", "label", "answer", "response", "rating", "score", "value", "judgement", "verdict"}
+)
 _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 
 
@@ -33,6 +37,11 @@ def approves(name: str) -> bool:
 def disapproves(name: str) -> bool:
     """Whether much of what has this name is bad, such as `toxicity` or `worst`."""
     return bool(_DISAPPROVAL.search(_words(name)))
+
+
+def says_nothing(name: str) -> bool:
+    """Whether the name does not tell what was asked, so that it was whether the answer is good."""
+    return _words(name) in _SAYS_NOTHING
 
 
 def _words(name: str) -> str:
