@@ -394,6 +394,12 @@ def test_bytes_in_parquet_are_texts_or_refused(
             read(warehouse, path)
 
 
+def test_white_space_after_the_end_of_a_list(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[" + json.dumps({"query": "q", "response": "r", "rating": 5}) + "]" + " \n" * 70_000)
+    assert read(warehouse, path).accepted == 1
+
+
 @pytest.mark.parametrize("end", ["", ",", ",\n", "\n "])
 def test_a_list_without_an_end_is_refused(end: str, tmp_path: Path, warehouse: Warehouse) -> None:
     path = tmp_path / "x.json"

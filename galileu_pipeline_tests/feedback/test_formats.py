@@ -13,7 +13,7 @@ from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
 from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.formats import FORMATS, recognise_format
-from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, approves, disapproves
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, preparer
 
@@ -578,10 +578,67 @@ def test_answers_that_may_mean_the_contrary_are_refused(record: Record, tmp_path
 
 @pytest.mark.parametrize(
     ("record", "stored"),
-    [(answers_to(helpful="yes"), True), (answers_to(label="ruim"), False), (answers_to(gostou="não"), False)],
+    [
+        (answers_to(helpful="yes"), True),
+        (answers_to(label="ruim"), False),
+        (answers_to(gostou="não"), False),
+        (answers_to(**{"Resposta correta?": "sim"}), True),
+        (answers_to(ajudou="sim", comments="no"), True),
+    ],
 )
 def test_answers_that_are_certain_are_thumbs(
     record: Record, stored: bool, tmp_path: Path, warehouse: Warehouse
 ) -> None:
     read(warehouse, as_lines(tmp_path / "x.jsonl", [record]))
     assert rows(warehouse, "SELECT thumbs_up FROM feedback") == [(stored,)]
+
+
+def test_a_comment_of_a_word_is_a_comment(tmp_path: Path, warehouse: Warehouse) -> None:
+    read(warehouse, as_lines(tmp_path / "x.jsonl", [answers_to(rating=5, comentario="não")]))
+    assert rows(warehouse, "SELECT rating, thumbs_up, comment FROM feedback") == [(5, None, "não")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "user-feedback",
+            "isHelpful",
+            "thumbs-up",
+            "vote",
+            "user_satisfaction",
+            "correctness",
+            "útil",
+            "gostei",
+            "voto",
+        ),
+        *("rightAnswer", "Resposta correta?", "ajudou", "qualidade", "is_correct", "accepted", "boa", "safe"),
+    ],
+)
+def test_names_that_approve(name: str) -> None:
+    assert approves(name)
+    assert not disapproves(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rating", "nota no geral", "customer_satisfaction", "custom_rating", "harmlessness", "markdown quality"),
+        *("badge_quality", "wireless quality", "pharmacy_rating", "mistral_quality", "misc_rating", "desempenho"),
+        *("discovery", "notável", "interesting", "informative", "unbiased", "whatever", "description"),
+    ],
+)
+def test_names_that_do_not_disapprove(name: str) -> None:
+    assert not disapproves(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("isn't helpful", "quality_issue", "needs_correction", "pouco_util", "unhelpful", "incorrect", "thumbsdown"),
+        *("bad-quality", "negative-feedback", "não-gostei", "incerto", "misliked", "worst", "toxicity", "error_rate"),
+    ],
+)
+def test_names_that_disapprove(name: str) -> None:
+    assert disapproves(name)
+    assert not approves(name)

@@ -66,6 +66,8 @@ def test_verdicts_in_other_words(verdict: str, stored: str, tmp_path: Path, ware
         ("gpt-x", "galileu", "gpt-x", "left"),
         ("gpt-x", "galileu", "model_a", "left"),
         ("galileu", "galileu", "right", "right"),
+        ("Galileu", "galileu", "galileu", "right"),
+        ("B ", " A", "A", "right"),
     ],
 )
 def test_who_wins_may_be_said_by_name(
@@ -82,6 +84,7 @@ def test_who_wins_may_be_said_by_name(
         {**VOTE, "rating": None, "thumbs_up": False, "response_chosen": "melhor", "response_rejected": "pior"},
         {**TIE, "response": "r", "rating": 5},
         {**TIE, "response_chosen": "melhor", "response_rejected": "pior"},
+        {**TIE, "verdict": "left", "response_chosen": TIE["response_right"], "response_rejected": TIE["response_left"]},
     ],
 )
 def test_several_votes_in_one_row_are_refused(row: Row, tmp_path: Path, warehouse: Warehouse) -> None:
@@ -358,6 +361,16 @@ def test_people_whom_a_spreadsheet_made_one_are_refused(
 ) -> None:
     rows = [{**VOTE, "feedback_id": f"x{rating}", "rating": rating, name: rounded} for rating in (1, 5)]
     assert bring(warehouse, tmp_path, *rows).quarantined == {"invalid_id": 2}
+
+
+def test_a_rounded_session_harms_nobody_who_is_known(tmp_path: Path, warehouse: Warehouse) -> None:
+    assert bring(warehouse, tmp_path, {**VOTE, "user_id": "ana", "session_id": "1,7E+12"}).accepted == 1
+    assert bring(warehouse, tmp_path, {**VOTE, "user_id": "N/A", "session_id": "1,7E+12"}).accepted == 0
+
+
+def test_one_vote_said_twice_in_a_row_is_one(tmp_path: Path, warehouse: Warehouse) -> None:
+    sides = {"response_chosen": TIE["response_left"], "response_rejected": TIE["response_right"]}
+    assert bring(warehouse, tmp_path, {**TIE, "verdict": "left", **sides}).accepted == 1
 
 
 @pytest.mark.parametrize("thousand", ["1.000", "1,000"])

@@ -312,18 +312,33 @@ def test_no_raw_bytes_are_shown(content: bytes, tmp_path: Path, warehouse: Wareh
 
 
 @pytest.mark.parametrize(
-    ("rows", "expected"),
+    "lines",
     [
-        (['"1",5,"q1","r1",""', '"2",1,"q2","r2",""'], [("q1", "r1", 5), ("q2", "r2", 1)]),
-        (['"1",5,"q1","r1","c"'], [("q1", "r1", 5)]),
-        (['"1","q1","r1","c"', '"2","q2","r2",""'], [("q1", "r1", 1), ("q2", "r2", 2)]),  # ratings in quotation marks
-        (['"1","q1","r1","c",', '"2","q2","r2","",'], [("q1", "r1", 1), ("q2", "r2", 2)]),
+        ['"rating","query","response","comment"', '"1",5,"q1","r1",""', '"2",1,"q2","r2",""'],  # R's row numbers
+        ['"rating","query","response","comment"', '"1",5,"q1","r1","c"'],
+        ['"id","query","response","rating"', '"1","q1","r1",4,5', '"2","q2","r2",3,5'],  # decimal commas
     ],
 )
-def test_numbers_of_rows_as_r_writes_them(
-    rows: list[str], expected: list[tuple[str, str, float]], tmp_path: Path, warehouse: Warehouse
+def test_rows_of_one_cell_more_than_the_header_are_refused_as_one(
+    lines: list[str], tmp_path: Path, warehouse: Warehouse
 ) -> None:
     path = tmp_path / "x.csv"
-    path.write_text("\n".join(['"rating","query","response","comment"', *rows]) + "\n", encoding="utf-8")
-    assert import_file(warehouse, path).accepted == len(rows)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="one cell more"):
+        import_file(warehouse, path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "accepted"),
+    [
+        (['"rating","query","response","comment"', '"1","q1","r1","c"', '"2","q2","r2",""'], 2),
+        (['"rating","query","response","comment"', '"1","q1","r1","c",', '"2","q2","r2","",'], 2),
+        (["id,query,response,rating,", '"1","q1","r1",5,4', '"2","q2","r2",1,4'], 0),
+    ],
+)
+def test_numbers_of_rows_are_not_guessed(lines: list[str], accepted: int, tmp_path: Path, warehouse: Warehouse) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert import_file(warehouse, path).accepted == accepted
+    expected = [("q1", "r1", 1), ("q2", "r2", 2)][:accepted]
     assert found(warehouse, "SELECT query, response, rating FROM feedback ORDER BY query") == expected

@@ -125,6 +125,34 @@ def test_a_replaced_row_stands_as_it_is_now(time: str | None, tmp_path: Path, wa
     assert ratings(warehouse) == [5]
 
 
+def test_a_replaced_row_stands_also_where_another_took_its_place(tmp_path: Path, warehouse: Warehouse) -> None:
+    path = keyed_by_id(tmp_path / "feedback.db", *({**GOOD, "feedback_id": name, "query": name} for name in "abc"))
+    ingest(warehouse, path)
+    for rating in (1, 5):
+        with sqlite3.connect(path) as connection:
+            connection.execute("DELETE FROM feedback WHERE feedback_id IN ('b', 'c')")
+        keyed_by_id(
+            path,
+            {**GOOD, "feedback_id": f"d{rating}", "query": "z", "rating": 3},
+            *({**GOOD, "feedback_id": name, "query": name, "rating": rating} for name in "cb"),
+        )
+        ingest(warehouse, path)
+        assert found(warehouse, "SELECT rating FROM feedback WHERE query IN ('b', 'c')") == [(rating,)] * 2
+
+
+def test_older_states_in_a_file_in_place_of_another_replace_nothing(tmp_path: Path, warehouse: Warehouse) -> None:
+    rows = [{**GOOD, "feedback_id": f"x{number}", "query": f"{number}?"} for number in range(10)]
+    path = keyed_by_id(tmp_path / "feedback.db", *rows)
+    ingest(warehouse, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM feedback")
+    older = [{**row, "rating": 1, "timestamp": "2026-08-01T12:00:00Z"} for row in rows[:3]]
+    keyed_by_id(path, *({**GOOD, "feedback_id": f"y{number}", "query": "outra"} for number in range(3)), *older)
+    report = ingest(warehouse, path)
+    assert (report.replaced, report.gone) == (0, 0)
+    assert found(warehouse, "SELECT DISTINCT rating FROM feedback") == [(5,)]
+
+
 @pytest.mark.parametrize("where", ["id = 1", "id = 2", "id = 5", "id IN (1, 3, 5)", "TRUE"])
 def test_a_deleted_row_no_longer_counts(where: str, chatbot: ChatbotFile, warehouse: Warehouse) -> None:
     chatbot.votes(*many(5))

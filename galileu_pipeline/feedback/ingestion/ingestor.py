@@ -140,10 +140,10 @@ class Ingestor:
         with source.snapshot(table) as snapshot:
             changes = compare(source, snapshot, table, followed.blocks)
             followed.begin(changes, self._next_ingestion())
-            self._states.follow(changes.vanished_positions.tolist())
+            self._states.follow(changes)
             rows = fresh_rows(source, snapshot, table, changes)
             report = self._ingest(name, rows, FileJudge(FIVE_STARS), Identities(followed.taken), in_place=True)
-        gone = followed.gone(report.replaced)
+        gone = followed.gone(report.replaced - self._states.moved)
         self._states.archive(gone, "gone", followed.ingestion)
         if gone.num_rows and not report.rows:
             self._record(followed.ingestion, name, (0, 0, 0, 0))

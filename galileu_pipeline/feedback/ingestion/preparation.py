@@ -84,9 +84,9 @@ class RowPreparer:
             documents.masked(documents.values, changed, DocumentMasker(self.pseudonyms).text, masked)
         )
         columns["query_key"] = _map(columns["query"].dictionary_decode(), self.cleaner.query_key)
-        faults = _broken_cells(texts, seen) | _rounded_people(parsed)
         for name in PERSON_COLUMNS:
             columns[name] = _map(columns[name], self._person)
+        faults = _broken_cells(texts, seen) | _rounded_people(parsed, columns["user_id"])
         counts = [sorted(masked[row].items()) if row in masked else None for row in range(parsed.num_rows)]
         columns["masked"] = pa.array(counts, _MASKED)
         return with_faults(pa.table(columns), faults)
@@ -169,15 +169,18 @@ def _broken_cells(texts: _Entries, seen: pa.StringArray) -> dict[int, tuple[str,
     return faults
 
 
-def _rounded_people(parsed: pa.Table) -> dict[int, tuple[str, str]]:
-    """Rows of somebody whose identifier a spreadsheet has rounded, and who would be one with others, with the fault."""
+def _rounded_people(parsed: pa.Table, users: pa.DictionaryArray) -> dict[int, tuple[str, str]]:
+    """Rows of somebody whose identifier a spreadsheet has rounded, and who would be one with others, with the fault.
+
+    A session says who it was where the row has none of the `users` who are known.
+    """
     faults: dict[int, tuple[str, str]] = {}
-    for name in PERSON_COLUMNS:
+    for name, asked in (("session_id", users.is_null()), ("user_id", None)):
         column = _dictionary(parsed[name])
-        for entry in _matching(column.dictionary, ROUNDED_ID).to_pylist():
-            fault = rounded(name, column.dictionary[entry].as_py())
-            rows = pc.indices_nonzero(pc.equal(column.indices, entry))
-            faults |= dict.fromkeys(rows.to_pylist(), fault)
+        if len(entries := _matching(column.dictionary, ROUNDED_ID)):
+            found = pc.is_in(column.indices, value_set=entries.cast(column.indices.type))
+            for row in pc.indices_nonzero(found if asked is None else pc.and_(found, asked)).to_pylist():
+                faults[row] = rounded(name, column[row].as_py())
     return faults
 
 

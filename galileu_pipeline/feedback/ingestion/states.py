@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from galileu_pipeline.feedback.ingestion.batches import Feed
+from galileu_pipeline.feedback.ingestion.sources.sqlite_changes import TableChanges
 from galileu_pipeline.feedback.statements import sql
 
 _NONE_MET = pa.schema(
@@ -45,11 +48,17 @@ class States:
         self._met_rows = Feed(connection, "met_rows")
         self._leaving_rows = Feed(connection, "leaving_rows")
         self._here: duckdb.DuckDBPyRelation | None = None
-        self._vanished: list[int] = []
+        self._left_positions = Feed(connection, "left_positions")
+        self._leave([])
+        self.moved = 0  # rows of a database that replaced their own earlier state from elsewhere, since `follow`
 
-    def follow(self, vanished: Sequence[int]) -> None:
-        """Of the database that is read from now on, the positions at which there is no row any more."""
-        self._vanished = list(vanished)
+    def follow(self, changes: TableChanges) -> None:
+        """A database is read from now on. Of one in which no row is as it was, nobody knows whether it is the same."""
+        self._leave(changes.stale_positions if changes.unchanged else [])
+        self.moved = 0
+
+    def _leave(self, positions: Sequence[int] | NDArray[np.int64]) -> None:
+        self._left_positions.put(pa.table({"position": pa.array(positions, pa.int64())}))
 
     def meet(self, source: str, *, in_place: bool) -> Met:
         """Compare the view `judged_rows` with what is here; `met_rows` shows the result from then on."""
@@ -59,8 +68,11 @@ class States:
         met = Met(_NONE_MET)
         if here.num_rows:
             self._here_rows.put(here)
-            parameters = {"source": source, "in_place": in_place, "vanished": self._vanished}
-            met = Met(self._connection.sql(sql("ingestion/select_met"), params=parameters).to_arrow_table())
+            parameters = {"source": source, "in_place": in_place}
+            found = self._connection.sql(sql("ingestion/select_met"), params=parameters).to_arrow_table()
+            newer = pc.equal(found["outcome"], "newer")
+            self.moved += pc.sum(pc.and_(newer, found["moved"])).as_py() or 0
+            met = Met(found.drop_columns(["moved"]))
         self._met_rows.put(met.rows.cast(_NONE_MET.schema))
         return met
 

@@ -71,10 +71,13 @@ def read_header(file: TextIO, wanted: Sequence[str] = ()) -> Header:
         return sum(folded(name) in known for name in names), len(names) > 1, alike, len(names)
 
     delimiter, names, used = max(candidates, key=fit)
+    if _has_row_names(first[used:], delimiter, len(names)):
+        raise InputError(
+            "the rows have one cell more than the header, and begin with their numbers, so that nobody knows which "
+            "cell is which. If R wrote the file, say row.names = FALSE there; else name all columns."
+        )
     while names and not names[-1]:
         names.pop()
-    if _has_row_names(first[used:], delimiter, len(names)):
-        names.insert(0, "")
     lines.put_back(first[used:])
     named = [name for name in names if name]
     if not named:
@@ -117,7 +120,7 @@ def _names(lines: Sequence[tuple[int, str]], delimiter: str) -> tuple[str, list[
 
 
 def _has_row_names(rows: Sequence[tuple[int, str]], delimiter: str, width: int) -> bool:
-    """Whether the rows begin with their numbers in quotation marks, a column without a name: R's `write.table`."""
+    """Whether the rows seem to begin with their numbers, a column without a name, as of R's `write.table`."""
     several = [text.rstrip("\r\n") for _, text in rows[:2]]
     return bool(several) and all(
         text.startswith(f'"{number}"')

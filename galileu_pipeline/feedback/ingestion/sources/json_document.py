@@ -44,8 +44,13 @@ def read_json_document(path: Path, layout: str) -> Iterator[RowBatch]:
 
 def _ends_with_bracket(path: Path) -> bool:
     with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - _END_BYTES))
-        return file.read().rstrip().endswith(b"]")
+        place = file.seek(0, 2)
+        while place:
+            place = max(0, place - _END_BYTES)
+            file.seek(place)
+            if end := file.read(_END_BYTES).rstrip():
+                return end.endswith(b"]")
+    return False
 
 
 def _without_path(error: Exception, path: Path) -> str:

@@ -64,12 +64,6 @@ class TableChanges:
         return np.concatenate([np.empty(0, dtype=np.int64), *self.stale])
 
     @property
-    def vanished_positions(self) -> NDArray[np.int64]:
-        """Positions at which there is no row any more."""
-        fresh = np.concatenate([np.empty(0, dtype=np.int64), *self.fresh])
-        return np.setdiff1d(self.stale_positions, fresh)
-
-    @property
     def changed(self) -> int:
         """How many rows are others than before at the same position."""
         fresh = np.concatenate([np.empty(0, dtype=np.int64), *self.fresh])

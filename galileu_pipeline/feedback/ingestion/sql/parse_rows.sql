@@ -120,8 +120,12 @@ named AS (
         -- Who wins may be said by name.
         CASE
             WHEN given_verdict IS NULL THEN NULL
-            WHEN lower(given_verdict) = lower(model_left) AND model_right IS DISTINCT FROM model_left THEN 'left'
-            WHEN lower(given_verdict) = lower(model_right) AND model_right IS DISTINCT FROM model_left THEN 'right'
+            WHEN trim(model_left) = trim(model_right) THEN verdict_of(given_verdict)
+            WHEN given_verdict = trim(model_left) THEN 'left'
+            WHEN given_verdict = trim(model_right) THEN 'right'
+            WHEN lower(trim(model_left)) = lower(trim(model_right)) THEN verdict_of(given_verdict)
+            WHEN lower(given_verdict) = lower(trim(model_left)) THEN 'left'
+            WHEN lower(given_verdict) = lower(trim(model_right)) THEN 'right'
             ELSE verdict_of(given_verdict)
         END AS verdict
     FROM present
@@ -150,6 +154,8 @@ SELECT
         WHEN response IS NOT NULL AND kind <> 'vote' AND coalesce(given_rating, given_thumb) IS NOT NULL
             THEN ['several_kinds', 'a rating of response, and a ' || kind || ' as well; make a row of each']
         WHEN kind = 'comparison' AND coalesce(chosen, rejected) IS NOT NULL
+            AND (verdict, chosen, rejected) NOT IN
+                (('left', response_left, response_right), ('right', response_right, response_left))
             THEN ['several_kinds', 'response_chosen or response_rejected beside response_left or response_right; '
                 || 'make a row of each']
         WHEN kind = 'comparison' AND verdict IS NULL

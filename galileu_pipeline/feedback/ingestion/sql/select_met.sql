@@ -2,7 +2,8 @@
 -- known: the same vote in a state that was read before. newer: it takes the place of the state that stands. older: it
 -- belongs into the history. conflict: the id is another row's.
 -- The id is trusted only with what it is about, and whose it is; but in a database (in_place) the row of the same rowid is
--- the same row, whatever it says now; and one whose rowid is gone has moved, as INSERT OR REPLACE does it. Of equal times, or none, the one read later is the newer one.
+-- the same row, whatever it says now; and one that is no longer at its rowid (left_positions) has moved, as INSERT OR
+-- REPLACE does it. Of equal times, or none, the one read later is the newer one.
 WITH votes AS MATERIALIZED (
     SELECT feedback_id, source, position, occurred_at, user_id, session_id, row_digest, response_digest, query_key, thumbs_up
     FROM feedback
@@ -51,7 +52,7 @@ met AS (
         judged_rows.position,
         $in_place AND stored.source = $source                                            AS in_place,
         in_place AND stored.position = judged_rows.position                              AS same_place,
-        in_place AND stored.position IN (SELECT unnest($vanished::BIGINT[]))             AS moved,
+        in_place AND stored.position IN (SELECT position FROM left_positions)            AS left_place,
         stored.subject = judged_rows.subject
             AND stored.person IS NOT DISTINCT FROM judged_rows.person                    AS same_vote,
         same_vote
@@ -72,7 +73,7 @@ SELECT
         WHEN same_place THEN 'newer'
         WHEN same_state THEN 'known'
         WHEN NOT same_vote THEN 'conflict'
-        WHEN moved THEN 'newer'
+        WHEN left_place THEN 'newer'
         WHEN EXISTS (
             FROM feedback_history
             WHERE feedback_history.feedback_id = met.feedback_id
@@ -82,5 +83,6 @@ SELECT
         ) THEN 'known'
         WHEN not_older THEN 'newer'
         ELSE 'older'
-    END AS outcome
+    END AS outcome,
+    left_place AND NOT same_place AS moved
 FROM met;

@@ -8,6 +8,7 @@ from galileu_pipeline.feedback.ingestion.sources.formats.naming import (
     answers_of,
     approves,
     disapproves,
+    is_free_text,
     query_of,
     says_nothing,
 )
@@ -61,20 +62,22 @@ def _signals(values: Mapping[str, Any]) -> Row:
     Raises:
         ValueError: they contradict each other, or are the answer to a question of which more may be worse.
     """
-    for name, value in values.items():
+    said = {name: value for name, value in values.items() if isinstance(value, str) and is_free_text(name)}
+    judged_by = {name: value for name, value in values.items() if name not in said}
+    for name, value in judged_by.items():
         word = value.lower() if isinstance(value, str) else ""
         judged = isinstance(value, int | float) or word in _JUDGEMENTS
         telling = approves(name) or says_nothing(name) or word not in TRUTH_WORDS
         if judged and (disapproves(name) or not telling):
             raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
-    numbers = [value for value in values.values() if isinstance(value, int | float)]
-    texts = [value for value in values.values() if isinstance(value, str)]
+    numbers = [value for value in judged_by.values() if isinstance(value, int | float)]
+    texts = [value for value in judged_by.values() if isinstance(value, str)]
     if len(numbers) > 1:
         raise ValueError("several ratings; which of them counts cannot be told")
     thumbs = {text.lower() in UP_WORDS + _GOOD for text in texts if text.lower() in _JUDGEMENTS}
     if len(thumbs) > 1:
         raise ValueError("labels that contradict each other")
-    comments = [text for text in texts if text.lower() not in _JUDGEMENTS]
+    comments = [*said.values(), *(text for text in texts if text.lower() not in _JUDGEMENTS)]
     return {
         "rating": numbers[0] if numbers else None,
         "thumbs_up": thumbs.pop() if thumbs else None,

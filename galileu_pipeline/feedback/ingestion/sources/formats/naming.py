@@ -11,16 +11,21 @@ _LEFT = frozenset({"1", "a", "left"})
 
 # What a truth value must be called for true to be good: it may as well be called toxic.
 _APPROVAL = re.compile(
-    r"feedback|thumb|vote|lik(?:e|ed)\b|help|useful|good|correct|right|satisf|approv|accept|positiv|"
-    r"quality|relevan|accura|curti|gost|útil|bo[am]\b|cert[ao]|aprova"
+    r"feedback|thumb|\bvot[eo]|lik(?:e|ed)\b|help|\bajud|useful|good|\bcorrect(?!ion)|\bcorret|\bright\b|satisf|approv|accept|"
+    r"positiv|quality|qualidade|relevan|accura|curti|gost|\b[úu]til|\bbo[am]\b|\bcert[ao]|\baprov|\bavalia|\bsafe|\bsegur"
 )
 # What turns it round, or is better the less of it there is.
 _DISAPPROVAL = re.compile(
-    r"\b(?:no|n[ãa]o|sem|without|low)\b|\b(?:dis(?!cuss|play|t)|un(?!d|i)|irr|mis|mal|non|not(?!a|e|ic))|less\b|"
-    r"\bin(?:corr|accu|valid|cert|útil|adeq|appro|apro|suf|coh|coe|consist|compl)|\bdes(?:aprov|curti|gost)|"
-    r"down|bad|wors|poor|negativ|wrong|false|reject|ruim|pior|errad|"
-    r"toxi|t[óo]xic|hallucin|alucin|harm|hate|offens|ofens|\bbias|flag|spam|risk|error|\berro|cost|custo|latenc|latênc|duration"
+    r"^no\b|\b(?:n[ãa]o|not|non|isn|doesn|wasn|aren|sem|without|low|poor|pouc[oa]|mal|down|needs?|rank)\b|"
+    r"\bnot(?=help|use|good|lik|rel|corr)|\bnon(?=help|use|rel)|(?:help|use|point|worth|meaning)less|"
+    r"\bdis(?:lik|satisf|approv|agree|honest|gust)|\bmis(?:lik|lead|inform|unders)|\birr|\bdes(?:aprov|curti|gost)|"
+    r"\bun(?:help|us(?:ed|ef)|lik|satisf|safe|accept|approv|rela|rele|good|corr|true|fair|clear|happy)|"
+    r"\bin(?:corr|accu|valid|cert|útil|adeq|appro|apro|suf|coh|coe|consist|compl|segur)|"
+    r"thumbs? ?down|down ?vot|\bbad(?!ge)|\bwors|negativ|wrong|false|reject|ruim|\bpior|\berrad|correction|"
+    r"issue|problem|toxi|t[óo]xic|hallucin|alucin|\bharm(?:s|ful)?\b|\bhate|offens|ofens|\bbias|\bflag(?!ship)|\bspam|"
+    r"\brisk|\brisco|\berror|\berros?\b|\bcosts?\b|\bcustos?\b|latenc|latênc|\bduration"
 )
+_FREE_TEXT = re.compile(r"comment|coment|observ|reason|motivo|justif|expla|explica|\bnotes?\b")
 # Names that leave it to the words, as those that a form proposes.
 _SAYS_NOTHING = frozenset(
     {"question", "label", "answer", "response", "rating", "score", "value", "judgement", "verdict"}
@@ -37,6 +42,11 @@ def approves(name: str) -> bool:
 def disapproves(name: str) -> bool:
     """Whether much of what has this name is bad, such as `toxicity` or `worst`."""
     return bool(_DISAPPROVAL.search(_words(name)))
+
+
+def is_free_text(name: str) -> bool:
+    """Whether people write there what they like, a `yes` among it."""
+    return bool(_FREE_TEXT.search(_words(name)))
 
 
 def says_nothing(name: str) -> bool:
