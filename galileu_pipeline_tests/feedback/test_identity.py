@@ -359,7 +359,8 @@ def test_nobody_is_no_person(name: str, tmp_path: Path, warehouse: Warehouse) ->
 def test_people_whom_a_spreadsheet_made_one_are_refused(
     name: str, rounded: str | float, tmp_path: Path, warehouse: Warehouse
 ) -> None:
-    rows = [{**VOTE, "feedback_id": f"x{rating}", "rating": rating, name: rounded} for rating in (1, 5)]
+    nobody = {**VOTE, "user_id": None, "session_id": None}
+    rows = [{**nobody, "feedback_id": f"x{rating}", "rating": rating, name: rounded} for rating in (1, 5)]
     assert bring(warehouse, tmp_path, *rows).quarantined == {"invalid_id": 2}
 
 
