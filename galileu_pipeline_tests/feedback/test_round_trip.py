@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.ingestion.cleaning import visible
 from galileu_pipeline.feedback.ingestion.documents import DOCUMENT_COLUMNS
+from galileu_pipeline.feedback.ingestion.preparation import BROKEN_CELLS
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, Row, empty_warehouse, import_file, ingest
@@ -43,7 +44,10 @@ TRICKY = [
     '{"a": 1}',
     "true",
 ]
-TEXT = st.sampled_from(TRICKY) | st.text(st.characters(codec="utf-8"), max_size=20).filter(visible)
+REFUSED = {"", *BROKEN_CELLS.to_pylist()}  # Hypothesis tries constants of the code too
+TEXT = st.sampled_from(TRICKY) | st.text(st.characters(codec="utf-8"), max_size=20).filter(
+    lambda text: visible(text).strip() not in REFUSED
+)
 NUMBER = st.integers(-(2**70), 2**70) | st.floats(allow_nan=True, allow_infinity=True)
 DOCUMENT = st.recursive(
     st.none() | st.booleans() | NUMBER | TEXT,

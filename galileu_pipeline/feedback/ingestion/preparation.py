@@ -42,7 +42,7 @@ _FIELDS_OF_TEXT = {
 }
 # What a spreadsheet, also a Brazilian one, shows in place of a cell that it could not work out; so it does of a text
 # that begins with a hyphen or an equals sign.
-_BROKEN_CELLS = pa.array(
+BROKEN_CELLS = pa.array(
     [
         *("#NAME?", "#NOME?", "#VALUE!", "#VALOR!", "#REF!", "#N/A", "#N/D", "#DIV/0!", "#NUM!", "#NÚM!", "#NULL!"),
         *("#NULO!", "#SPILL!", "#DESPEJAR!", "#CALC!", "#ERROR!", "#ERRO!"),
@@ -158,12 +158,12 @@ def _broken_cells(texts: _Entries, seen: pa.StringArray) -> dict[int, tuple[str,
     `seen` is what is seen of each of the texts.
     """
     faults: dict[int, tuple[str, str]] = {}
-    if not pc.any(pc.is_in(seen, value_set=_BROKEN_CELLS)).as_py():
+    if not pc.any(pc.is_in(seen, value_set=BROKEN_CELLS)).as_py():
         return faults
     for name, column in texts.with_values(seen).items():
         if name in _FIELDS_OF_TEXT:
             cells = column.dictionary_decode()
-            for row in pc.indices_nonzero(pc.is_in(cells, value_set=_BROKEN_CELLS)).to_pylist():
+            for row in pc.indices_nonzero(pc.is_in(cells, value_set=BROKEN_CELLS)).to_pylist():
                 detail = f"{_FIELDS_OF_TEXT[name]} is {cells[row]}, the error of a spreadsheet; the text is lost"
                 faults.setdefault(row, (Reason.MISSING_TEXT.value, detail))
     return faults
