@@ -69,15 +69,20 @@ def test_trl_reads_what_is_exported(kind: str, columns: str, ending: str, filled
     assert {"prompt", columns} <= set(loaded.column_names)
 
 
-@pytest.mark.parametrize("ending", [".jsonl", ".json", ".parquet"])
 @pytest.mark.parametrize(
-    "options", [{}, {"conversational": True}, {"layout": "openai"}, {"layout": "llama-factory"}], ids=str
+    ("options", "ending"),
+    [
+        *(
+            (options, ending)
+            for options in ({}, {"conversational": True}, {"layout": "llama-factory"})
+            for ending in (".jsonl", ".json", ".parquet")
+        ),
+        ({"layout": "openai"}, ".jsonl"),
+    ],
 )
 def test_exported_pairs_can_be_imported_elsewhere(
     options: dict[str, Any], ending: str, filled: Warehouse, tmp_path: Path
 ) -> None:
-    if options.get("layout") == "openai" and ending != ".jsonl":
-        pytest.skip("OpenAI takes JSON lines")
     path, elsewhere = tmp_path / f"out{ending}", empty_warehouse(tmp_path / "elsewhere.duckdb")
     pairs = write(filled, path, kind="pairs", system_prompt="Você é Galileu.", **options)
     assert import_file(elsewhere, path).accepted == pairs == 2

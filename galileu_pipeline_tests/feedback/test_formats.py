@@ -13,7 +13,7 @@ from galileu_pipeline.feedback.ingestion.imports import FileImport, import_file
 from galileu_pipeline.feedback.ingestion.ingestor import Ingestor
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.formats import FORMATS, recognise_format
-from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of, approves, disapproves
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import answers_of
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, preparer
 
@@ -99,6 +99,11 @@ def submitted(value: Any, status: str = "submitted") -> list[Record]:
 def langfuse(value: Any, kind: str, **score: Any) -> Record:
     given = {"id": f"s-{value}", "name": "user-feedback", "value": value, "dataType": kind, "source": "API", **score}
     return {"id": "t", "input": {"messages": messages("Oi?")}, "output": {"content": "esquerda"}, "scores": [given]}
+
+
+def langfuse_score(word: str, **changes: Any) -> Record:
+    score = {"id": f"c-{word}", "traceId": "t", "name": "user-feedback", "stringValue": word, "dataType": "CATEGORICAL"}
+    return {**score, "source": "API", "trace": {"input": "Oi?", "output": "esquerda"}, **changes}
 
 
 def openai(**changes: Any) -> Record:
@@ -345,15 +350,18 @@ def test_a_conversation_is_the_question(record: Record, tmp_path: Path, warehous
         ([langfuse(1, "BOOLEAN"), langfuse(0, "BOOLEAN", source="EVAL")], "a trace without scores that people gave"),
         ([open_webui(1), open_webui(None)], "nobody rated"),
         ([open_webui(1), open_webui(-1, snapshot=None)], "exported without the chat"),
+        ([langfuse_score("like"), langfuse_score("like", trace=None)], "a score whose trace has no texts"),
+        ([ULTRA, {**ULTRA, "completions": []}], "an instruction without answers"),
         ([battle("tie"), {"model_a": "x", "model_b": "y", "winner": "tie"}], "a battle without its conversations"),
     ],
 )
 def test_records_without_feedback_are_left_out_and_told(
     given: list[Record], left_out: str, tmp_path: Path, warehouse: Warehouse
 ) -> None:
-    report = read(warehouse, as_lines(tmp_path / "x", given))
-    assert (report.rows, report.accepted) == (1, 1)
-    assert report.summary.skipped == {left_out: 1}
+    for place, records in enumerate((given, given[::-1])):
+        report = read(warehouse, as_lines(tmp_path / f"x{place}", records))
+        assert (report.quarantined, report.duplicates > 0) == ({}, place == 1)
+        assert report.summary.skipped == {left_out: 1}
     assert f"1 left out: {left_out}" in report.summary.notes()
 
 
@@ -490,26 +498,6 @@ def test_judgements_of_one_question_are_told_apart(tmp_path: Path, warehouse: Wa
     assert stored == [("a1", "left"), ("a1", "left"), ("a1", "left"), ("a2", "right")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("is_toxic", "hallucination", "not helpful", "unhelpful", "flagged", "dislike", "thumbs-down", "thumbsDown"),
-        *("irrelevant", "dissatisfied", "desaprovado", "descurtiu", "não-gostei", "low_quality", "helpless", "no-help"),
-    ],
-)
-def test_a_truth_value_that_may_mean_bad_is_refused(name: str, tmp_path: Path, warehouse: Warehouse) -> None:
-    given = [langfuse(1, "BOOLEAN", id="1"), langfuse(1, "BOOLEAN", id="2", name=name)]
-    report = read(warehouse, as_lines(tmp_path / "x.jsonl", given))
-    assert (report.accepted, report.quarantined) == (1, {"unknown_shape": 1})
-
-
-@pytest.mark.parametrize(("label", "thumb"), [("bad", False), ("good", True), ("não", False), ("👍", True)])
-def test_a_label_that_is_a_thumb(label: str, thumb: bool, tmp_path: Path, warehouse: Warehouse) -> None:
-    record = {"fields": {"prompt": "Oi?", "answer": "Olá."}, "responses": submitted(label)}
-    assert read(warehouse, as_lines(tmp_path / "x.jsonl", [record])).accepted == 1
-    assert rows(warehouse, "SELECT thumbs_up, comment FROM feedback") == [(thumb, None)]
-
-
 @pytest.mark.parametrize("other", ["tema", "categoria", "idea", "rub"])
 def test_a_word_is_no_third_answer(other: str) -> None:
     fields = {"prompt": "Oi?", "response1": "x", "response2": "y", other: "z"}
@@ -534,111 +522,3 @@ def test_records_with_a_list_in_them_are_no_wrapper(layout: str, tmp_path: Path,
     found = read(warehouse, write(tmp_path / "x.json", given))
     assert found.accepted == len(given)
     assert found.summary.first_rows[0]["response"] == "r0"
-
-
-@pytest.mark.parametrize(
-    ("value", "kind", "name"),
-    [
-        ("yes", "CATEGORICAL", "is-toxic"),
-        ("True", "CATEGORICAL", "hallucination"),
-        ("like", "CATEGORICAL", "bad answers"),
-        (5, "NUMERIC", "toxicity"),
-        (3, "NUMERIC", "latency"),
-    ],
-)
-def test_scores_of_which_more_may_be_worse_are_refused(
-    value: Any, kind: str, name: str, tmp_path: Path, warehouse: Warehouse
-) -> None:
-    report = read(warehouse, as_lines(tmp_path / "x.jsonl", [langfuse(value, kind, name=name)]))
-    assert (report.accepted, report.quarantined) == (0, {"unknown_shape": 1})
-
-
-def answers_to(**questions: Any) -> Record:
-    """An Argilla record of one answer, or of two where one is the value of a question."""
-    given = {name: [{"value": value, "user_id": "ana"}] for name, value in questions.items()}
-    sides = {str(value) for value in questions.values()} & {"response-1", "response-2"}
-    fields = {"prompt": "Oi?", "response-1": "a", "response-2": "b"} if sides else {"prompt": "Oi?", "response": "a"}
-    return argilla(given, **fields)
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        answers_to(toxic="yes"),
-        answers_to(flagged="não"),
-        answers_to(toxicity=5),
-        answers_to(worst="response-1"),
-        answers_to(safer="response-1", better="response-2"),
-    ],
-)
-def test_answers_that_may_mean_the_contrary_are_refused(record: Record, tmp_path: Path, warehouse: Warehouse) -> None:
-    report = read(warehouse, as_lines(tmp_path / "x.jsonl", [record]))
-    assert (report.accepted, report.quarantined) == (0, {"unknown_shape": 1})
-
-
-@pytest.mark.parametrize(
-    ("record", "stored"),
-    [
-        (answers_to(helpful="yes"), True),
-        (answers_to(label="ruim"), False),
-        (answers_to(gostou="não"), False),
-        (answers_to(**{"Resposta correta?": "sim"}), True),
-        (answers_to(ajudou="sim", comments="no"), True),
-    ],
-)
-def test_answers_that_are_certain_are_thumbs(
-    record: Record, stored: bool, tmp_path: Path, warehouse: Warehouse
-) -> None:
-    read(warehouse, as_lines(tmp_path / "x.jsonl", [record]))
-    assert rows(warehouse, "SELECT thumbs_up FROM feedback") == [(stored,)]
-
-
-def test_a_comment_of_a_word_is_a_comment(tmp_path: Path, warehouse: Warehouse) -> None:
-    read(warehouse, as_lines(tmp_path / "x.jsonl", [answers_to(rating=5, comentario="não")]))
-    assert rows(warehouse, "SELECT rating, thumbs_up, comment FROM feedback") == [(5, None, "não")]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "user-feedback",
-            "isHelpful",
-            "thumbs-up",
-            "vote",
-            "user_satisfaction",
-            "correctness",
-            "útil",
-            "gostei",
-            "voto",
-        ),
-        *("rightAnswer", "Resposta correta?", "ajudou", "qualidade", "is_correct", "accepted", "boa", "safe"),
-    ],
-)
-def test_names_that_approve(name: str) -> None:
-    assert approves(name)
-    assert not disapproves(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("rating", "nota no geral", "customer_satisfaction", "custom_rating", "harmlessness", "markdown quality"),
-        *("badge_quality", "wireless quality", "pharmacy_rating", "mistral_quality", "misc_rating", "desempenho"),
-        *("discovery", "notável", "interesting", "informative", "unbiased", "whatever", "description"),
-    ],
-)
-def test_names_that_do_not_disapprove(name: str) -> None:
-    assert not disapproves(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("isn't helpful", "quality_issue", "needs_correction", "pouco_util", "unhelpful", "incorrect", "thumbsdown"),
-        *("bad-quality", "negative-feedback", "não-gostei", "incerto", "misliked", "worst", "toxicity", "error_rate"),
-    ],
-)
-def test_names_that_disapprove(name: str) -> None:
-    assert disapproves(name)
-    assert not approves(name)

@@ -155,10 +155,10 @@ class ScaleJudge:
                 f"{self._proposal()}. If the others are from 1 to 5, and these are slips, say --scale 1-5."
             )
         if seen.numbers >= _MANY and seen.values <= {-1.0, 0.0, 1.0} and not (has_thumbs and self._nobody_up()):
-            but = f" but {seen.outside:,}, which are no star at all" if seen.outside else ""
+            others = f" but {seen.outside:,} of 0 or -1" if seen.outside else ""
             return (
-                f"all {seen.numbers:,} ratings are 1{but}: thumbs up, or the worst of five stars? Say --scale thumbs "
-                "or --scale 1-5."
+                f"all {seen.numbers:,} ratings{others} are 1: thumbs up, or the worst of five stars? Say "
+                "--scale thumbs or --scale 1-5."
             )
         thumbs = sum(count for word, count in seen.words.items() if word.strip().lower() in UP_WORDS + DOWN_WORDS)
         if thumbs > seen.numbers and thumbs > 1:

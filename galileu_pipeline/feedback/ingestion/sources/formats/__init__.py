@@ -38,7 +38,6 @@ FORMATS: tuple[RecordFormat, ...] = (
 
 def recognise_format(record: Record) -> RecordFormat | None:
     """The format of a file with this first record; None where it is this project's own shape, or not known."""
-    given = without_nulls(record)
-    if any(given.keys() >= set(table.required) for table in TABLES):
+    if any(without_nulls(record).keys() >= set(table.required) for table in TABLES):
         return None
-    return next((known for known in FORMATS if known.recognises(given)), None)
+    return next((known for known in FORMATS if known.recognises(record)), None)

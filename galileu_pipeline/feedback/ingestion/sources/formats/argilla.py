@@ -6,10 +6,9 @@ from typing import Any
 from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, TRUTH_WORDS, UP_WORDS
 from galileu_pipeline.feedback.ingestion.sources.formats.naming import (
     answers_of,
-    approves,
-    disapproves,
     is_free_text,
     query_of,
+    require_good,
     says_nothing,
 )
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
@@ -62,22 +61,22 @@ def _signals(values: Mapping[str, Any]) -> Row:
     Raises:
         ValueError: they contradict each other, or are the answer to a question of which more may be worse.
     """
-    said = {name: value for name, value in values.items() if isinstance(value, str) and is_free_text(name)}
-    judged_by = {name: value for name, value in values.items() if name not in said}
-    for name, value in judged_by.items():
-        word = value.lower() if isinstance(value, str) else ""
-        judged = isinstance(value, int | float) or word in _JUDGEMENTS
-        telling = approves(name) or says_nothing(name) or word not in TRUTH_WORDS
-        if judged and (disapproves(name) or not telling):
-            raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
-    numbers = [value for value in judged_by.values() if isinstance(value, int | float)]
-    texts = [value for value in judged_by.values() if isinstance(value, str)]
+    numbers: list[float] = []
+    thumbs: set[bool] = set()
+    comments: list[str] = []
+    for name, value in values.items():
+        if isinstance(value, int | float):
+            require_good(name)
+            numbers.append(value)
+        elif isinstance(value, str) and value.lower() in _JUDGEMENTS and not is_free_text(name):
+            require_good(name, truth=value.lower() in TRUTH_WORDS and not says_nothing(name))
+            thumbs.add(value.lower() in UP_WORDS + _GOOD)
+        elif isinstance(value, str):
+            comments.append(value)
     if len(numbers) > 1:
         raise ValueError("several ratings; which of them counts cannot be told")
-    thumbs = {text.lower() in UP_WORDS + _GOOD for text in texts if text.lower() in _JUDGEMENTS}
     if len(thumbs) > 1:
         raise ValueError("labels that contradict each other")
-    comments = [*said.values(), *(text for text in texts if text.lower() not in _JUDGEMENTS)]
     return {
         "rating": numbers[0] if numbers else None,
         "thumbs_up": thumbs.pop() if thumbs else None,
@@ -94,8 +93,9 @@ def _verdict(values: Mapping[str, Any], left: str, right: str) -> str:
     verdicts = {name: verdict for name, value in values.items() if (verdict := _verdict_of(value, left, right))}
     if not verdicts:
         raise ValueError(f"no ranking, and no label that is {left} or {right}")
-    if bad := next(filter(disapproves, verdicts), None):
-        raise ValueError(f"whether {bad[:40]!r} is the better or the worse answer cannot be told")
+    for name in verdicts:
+        if not isinstance(values[name], list):  # in a ranking the first is the best
+            require_good(name)
     if len(set(verdicts.values())) > 1:
         raise ValueError(f"{', '.join(verdicts)} differ; which of them counts cannot be told")
     return next(iter(verdicts.values()))

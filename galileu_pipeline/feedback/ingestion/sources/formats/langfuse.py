@@ -5,7 +5,7 @@ from typing import Any
 
 from galileu_pipeline.feedback.ingestion.scale import DOWN_WORDS, TRUTH_WORDS, UP_WORDS
 from galileu_pipeline.feedback.ingestion.sources.formats.conversations import question, text_of, turns
-from galileu_pipeline.feedback.ingestion.sources.formats.naming import approves, disapproves
+from galileu_pipeline.feedback.ingestion.sources.formats.naming import require_good
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import NoFeedbackError, Record, RecordFormat, Row
 
 _INPUTS = ("query", "question", "input", "prompt", "message", "content")
@@ -60,20 +60,15 @@ def _signal(score: Record) -> Row:
     value = score.get("stringValue") if score.get("dataType") == "CATEGORICAL" else score.get("value")
     value = score.get("value") if value is None else value
     if score.get("dataType") == "BOOLEAN" or isinstance(value, bool):
-        _require(approves(name), name)
+        require_good(name, truth=True)
         return {"thumbs_up": value in (1, True, "True", "true")}
     if isinstance(value, str):
         if value.lower() not in UP_WORDS + DOWN_WORDS:
             raise ValueError(f"what the score {value[:40]!r} is worth cannot be told")
-        _require(approves(name) if value.lower() in TRUTH_WORDS else not disapproves(name), name)
+        require_good(name, truth=value.lower() in TRUTH_WORDS)
         return {"thumbs_up": value.lower() in UP_WORDS}
-    _require(not disapproves(name), name)
+    require_good(name)
     return {"rating": value}
-
-
-def _require(good: bool, name: str) -> None:
-    if not good:
-        raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
 
 
 def _query(value: Any) -> str:

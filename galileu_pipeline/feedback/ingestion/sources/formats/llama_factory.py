@@ -14,8 +14,8 @@ from galileu_pipeline.feedback.ingestion.sources.formats.conversations import (
 )
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import (
     Record,
-    RecordFormat,
     Row,
+    of_columns,
     own_fields,
     truth_of,
 )
@@ -84,5 +84,5 @@ def _answer(answer: str | Record | list[Record]) -> str:
     return answer if isinstance(answer, str) else text_of(answer)
 
 
-PREFERENCES = RecordFormat("LLaMA-Factory preferences", _has_preference, _preferred_rows)
-TAGGED = RecordFormat("LLaMA-Factory answers with kto_tag", _has_tag, _tagged_rows)
+PREFERENCES = of_columns("LLaMA-Factory preferences", _has_preference, _preferred_rows)
+TAGGED = of_columns("LLaMA-Factory answers with kto_tag", _has_tag, _tagged_rows)

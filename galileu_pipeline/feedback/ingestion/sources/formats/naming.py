@@ -44,6 +44,19 @@ def disapproves(name: str) -> bool:
     return bool(_DISAPPROVAL.search(_words(name)))
 
 
+def require_good(name: str, *, truth: bool = False) -> None:
+    """Let pass only what is good if there is much of it, or if it is true.
+
+    Args:
+        truth: whether the name was answered with yes or no, so that it has to say itself what is good.
+
+    Raises:
+        ValueError: the name is not such a one.
+    """
+    if disapproves(name) or (truth and not approves(name)):
+        raise ValueError(f"whether {name[:40]!r} is good or bad cannot be told")
+
+
 def is_free_text(name: str) -> bool:
     """Whether people write there what they like, a `yes` among it."""
     return bool(_FREE_TEXT.search(_words(name)))

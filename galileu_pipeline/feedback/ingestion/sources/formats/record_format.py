@@ -31,6 +31,15 @@ class RecordFormat:
     scale: str | None = None
 
 
+def of_columns(
+    name: str, recognises: Callable[[Record], bool], rows: Callable[[Record], Iterable[Row]]
+) -> RecordFormat:
+    """A format that is spread as a table: a column that some records have is null in all others, as if not there."""
+    return RecordFormat(
+        name, lambda record: recognises(without_nulls(record)), lambda record: rows(without_nulls(record))
+    )
+
+
 def own_fields(record: Record, *names: str) -> Row:
     """Fields of this project's own that a record has beside those of its format: of any event, and of these names."""
     return {name: record[name] for name in (*EVENT, *names) if name in record}
@@ -48,7 +57,7 @@ def truth_of(record: Record, name: str) -> bool:
 
 
 def without_nulls(record: Record) -> Record:
-    """The record less the fields that it lacks: a column that some rows have is null in all others."""
+    """The record less the fields that have no value."""
     return {name: value for name, value in record.items() if value is not None}
 
 
@@ -68,7 +77,7 @@ def converted(batches: Iterable[RowBatch], records: RecordFormat, skipped: Count
         refused = list(batch.refused)
         for position, text in zip(batch.positions.to_pylist(), batch.rows.to_pylist(), strict=True):
             try:
-                found = [_json(row) for row in records.rows(without_nulls(json.loads(text)))]
+                found = [_json(row) for row in records.rows(json.loads(text))]
                 positions += [position] * len(found)
                 rows += found
             except NoFeedbackError as reason:

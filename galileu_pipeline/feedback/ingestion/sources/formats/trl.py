@@ -10,8 +10,8 @@ from galileu_pipeline.feedback.ingestion.sources.formats import hh_rlhf
 from galileu_pipeline.feedback.ingestion.sources.formats.conversations import Turn, question_and_answer, turns
 from galileu_pipeline.feedback.ingestion.sources.formats.record_format import (
     Record,
-    RecordFormat,
     Row,
+    of_columns,
     own_fields,
     truth_of,
 )
@@ -79,5 +79,5 @@ def _stripped(said: list[Turn]) -> list[Turn]:
     return [(speaker, text.strip()) for speaker, text in said]
 
 
-PREFERENCES = RecordFormat("TRL preferences", _has_preference, _preferred_rows)
-LABELLED = RecordFormat("TRL answers with labels", _has_label, _labelled_rows)
+PREFERENCES = of_columns("TRL preferences", _has_preference, _preferred_rows)
+LABELLED = of_columns("TRL answers with labels", _has_label, _labelled_rows)
