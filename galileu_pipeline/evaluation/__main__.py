@@ -7,6 +7,7 @@ from pathlib import Path
 
 from galileu_pipeline.evaluation.results import Evaluation
 from galileu_pipeline.evaluation.settings import EvaluationSpec
+from galileu_pipeline.loading import loading
 from galileu_pipeline.process import Report, hush, serve
 from galileu_pipeline.training.devices import own_devices
 
@@ -19,9 +20,10 @@ def main() -> int:
 
     def work(report: Report) -> Evaluation:
         with own_devices(os.environ, spec.resources, report):
-            hush()
-            # Imported here: a wrong spec is answered at once, without waiting for PyTorch.
-            from galileu_pipeline.evaluation.contest import run
+            with loading():
+                hush()
+                # Imported here: a wrong spec is answered at once, without waiting for PyTorch.
+                from galileu_pipeline.evaluation.contest import run
 
             return run(spec, report)
 

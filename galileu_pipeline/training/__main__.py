@@ -7,9 +7,12 @@ Pipes; alone it prints to stderr.
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from galileu_pipeline.loading import loading
 from galileu_pipeline.process import Report, hush, serve
 from galileu_pipeline.training.devices import own_devices
 from galileu_pipeline.training.settings import StageName, StageResult, StageSpec
@@ -36,15 +39,21 @@ def run(spec: StageSpec, report: Report) -> StageResult:
 
 
 def _run(spec: StageSpec, report: Report) -> StageResult:
-    hush()
+    with loading():
+        hush()
+        work = _work(spec.stage)
+    return work(spec, report)
+
+
+def _work(stage: StageName) -> Callable[[StageSpec, Report], StageResult]:
     # Imported here, and only what the stage needs: libraries take seconds, and a wrong command line needs none.
-    if spec.stage == "base":
+    if stage == "base":
         from galileu_pipeline.training import base
 
-        return base.run(spec, report)
+        return base.run
     from galileu_pipeline.training import runner
 
-    return runner.train(_recipe(spec.stage), spec, report)
+    return partial(runner.train, _recipe(stage))
 
 
 def _recipe(stage: StageName) -> "type[Recipe[Any]]":
