@@ -19,6 +19,18 @@ from galileu_pipeline.process import ERROR_NAME, Complaint, beat, run_process, s
 from galileu_pipeline.supervision import supervise
 
 
+@pytest.fixture(autouse=True)
+def terminable() -> Iterator[None]:
+    """SIGTERM ends a child, whatever this process ignores.
+
+    Dagster, where another test has it run in this process, lets SIGTERM do what SIGINT does. That is nothing where a
+    shell started the tests in the background, and children inherit it.
+    """
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def command(tmp_path: Path, script: str) -> list[str]:
     return [sys.executable, "-S", "-c", script, str(tmp_path / "spec.json")]
 
