@@ -5,6 +5,7 @@ in a way that a user can do something about.
 """
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -79,6 +80,9 @@ def serve(spec: Path, work: Callable[[Report], BaseModel]) -> int:
     """
     from dagster_pipes import PipesEnvVarParamsLoader, open_dagster_pipes
 
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
+        # Inherited from Dagster: it lets SIGTERM do what SIGINT does, and a shell ignores that in the background.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     say: Report = _print
     _heart.begin(spec.with_name(ALIVE_NAME))
     with ExitStack() as stack:

@@ -96,15 +96,6 @@ def test_a_process_that_gets_on_may_take_its_time(
     assert process.killed == hangs
 
 
-@pytest.fixture
-def _nobody_heeds_sigterm() -> Iterator[None]:
-    """As in a fresh process; Dagster, once it was used in this one, leaves a handler of its own."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.mark.usefixtures("_nobody_heeds_sigterm")
 def test_an_interruption_is_handed_on_and_waited_for(tmp_path: Path) -> None:
     """As Kubernetes ends a container: SIGTERM to the process in front."""
     script = (
@@ -123,6 +114,18 @@ def test_an_interruption_is_handed_on_and_waited_for(tmp_path: Path) -> None:
 
 class Word(BaseModel):
     text: str
+
+
+def test_a_process_can_be_ended_where_it_inherits_that_nothing_ends_it(tmp_path: Path) -> None:
+    """A stage loads libraries for seconds before it listens; a stop that is lost then would be waited for."""
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from galileu_pipeline.process import serve\n"
+        "serve(pathlib.Path(sys.argv[1]), lambda report: os.kill(os.getpid(), signal.SIGTERM))"
+    )
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with pytest.raises(InterruptedProcessError, match="killed by SIGTERM"):
+        supervise([sys.executable, "-c", script, str(tmp_path / "spec.json")], 60)
 
 
 def test_what_an_interrupted_process_says_of_going_on_is_told(tmp_path: Path) -> None:
