@@ -9,6 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from galileu_pipeline.automation.interrupted_runs import REMINDER
 from galileu_pipeline.lineage.champion import Change
 
 WEBHOOK_VARIABLE = "GALILEU_WEBHOOK_URL"
@@ -24,6 +25,8 @@ def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
     address = os.environ.get(WEBHOOK_VARIABLE)
     if not address:
         return dg.SkipReason(f"{WEBHOOK_VARIABLE} is not set.")
+    if context.failure_event.message == REMINDER:
+        return dg.SkipReason("This failure has been told.")
     run = context.dagster_run
     failures = [(event.step_key or "", cause(event)) for event in context.get_step_failure_events()]
     notify(address, run.job_name, run.run_id, failures or [("", context.failure_event.message or "failed")])

@@ -6,6 +6,7 @@ import dagster as dg
 
 from galileu_pipeline.automation import jobs, notifications
 from galileu_pipeline.automation.dead_runs import fail_dead_runs
+from galileu_pipeline.automation.interrupted_runs import remind_of_interrupted_runs
 from galileu_pipeline.automation.news import news
 from galileu_pipeline.automation.triggers import NEWS_TAG, last_data, start_once
 from galileu_pipeline.errors import GalileuError
@@ -73,9 +74,11 @@ def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs whose process was killed as failed, so that they no longer hold up others."""
-    dead = fail_dead_runs(context.instance)
-    return dg.SkipReason(f"Marked as failed: {', '.join(dead)}" if dead else "No run has lost its process.")
+    """Marks runs whose process was killed as failed, not to hold up others; sees that they start again."""
+    dead, waiting = fail_dead_runs(context.instance), remind_of_interrupted_runs(context.instance)
+    done = [f"Marked as failed: {', '.join(dead)}."] if dead else []
+    done += [f"Dagster is reminded to start again: {', '.join(waiting)}."] if waiting else []
+    return dg.SkipReason(" ".join(done) or "No run has lost its process.")
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from galileu_pipeline.assets import failures
+from galileu_pipeline.automation.interrupted_runs import REMINDER
 from galileu_pipeline.automation.notifications import cause, failed_runs, notify
 from galileu_pipeline.automation.sensors import changes_of_service
 from galileu_pipeline.errors import (
@@ -110,7 +111,7 @@ def failing() -> None:
     fail()
 
 
-def test_a_failed_run_is_posted_with_its_cause(webhook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_posted_once_with_its_cause(webhook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = failing.execute_in_process(instance=instance, raise_on_error=False)
         context = dg.build_run_status_sensor_context(
@@ -124,6 +125,13 @@ def test_a_failed_run_is_posted_with_its_cause(webhook: str, monkeypatch: pytest
         assert Webhook.received == []
         monkeypatch.setenv("GALILEU_WEBHOOK_URL", webhook)
         failed_runs(context)
+        reminder = dg.build_run_status_sensor_context(
+            sensor_name="failed_runs",
+            dagster_event=instance.report_run_failed(outcome.dagster_run, REMINDER),
+            dagster_instance=instance,
+            dagster_run=outcome.dagster_run,
+        ).for_run_failure()
+        failed_runs(reminder)
     (message,) = Webhook.received
     assert message["job"] == "failing"
     assert message["run_id"] == outcome.run_id
