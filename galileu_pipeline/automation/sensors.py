@@ -74,7 +74,7 @@ def make_sensors(settings: AutomationSettings) -> list[dg.SensorDefinition]:
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
 def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs whose process was killed as failed, not to hold up others; sees that they start again."""
+    """Marks runs whose process was killed as failed, which frees what they hold; sees that they start again."""
     dead, waiting = fail_dead_runs(context.instance), remind_of_interrupted_runs(context.instance)
     done = [f"Marked as failed: {', '.join(dead)}."] if dead else []
     done += [f"Dagster is reminded to start again: {', '.join(waiting)}."] if waiting else []

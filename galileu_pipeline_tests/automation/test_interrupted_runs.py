@@ -84,6 +84,17 @@ def test_a_run_that_was_started_again(instance: dg.DagsterInstance) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
+def test_nobody_is_reminded_twice_but_of_the_next_try(instance: dg.DagsterInstance) -> None:
+    """Dagster may have reasons of its own, such as a backfill that was cancelled."""
+    run = interrupted(instance)
+    assert remind_of_interrupted_runs(instance) == [run.run_id]
+    assert remind_of_interrupted_runs(instance) == []
+    tags = {**instance.get_runs()[0].tags, PARENT_RUN_ID_TAG: run.run_id}  # a retry has those of the run before
+    again = instance.create_run_for_job(job, status=dg.DagsterRunStatus.FAILURE, tags=tags)
+    assert remind_of_interrupted_runs(instance) == [again.run_id]
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_run_that_is_not_to_be_started_again(instance: dg.DagsterInstance) -> None:
     run = interrupted(instance)
     instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "false"})
