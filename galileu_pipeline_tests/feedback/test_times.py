@@ -20,7 +20,7 @@ from galileu_pipeline.feedback import times
 from galileu_pipeline.feedback.analytics.analysis import analyse
 from galileu_pipeline.feedback.collection.collector import FeedbackCollector
 from galileu_pipeline.feedback.pairing.exports import ExportSettings, export
-from galileu_pipeline.feedback.statements import sql
+from galileu_pipeline.feedback.statements import sql, with_constants
 from galileu_pipeline.feedback.warehouse import Warehouse
 from galileu_pipeline_tests.feedback.conftest import PSEUDONYMS, empty_warehouse, import_file, ingest
 from galileu_pipeline_tests.feedback.test_imports import VOTE, found, json_lines
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 ZONES = ["UTC", "America/Sao_Paulo", "America/New_York"]  # the last has daylight saving
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MACROS = with_constants(sql("ingestion/create_reading_macros"), {"earliest_time": times.EARLIEST})
 
 
 @pytest.fixture(params=ZONES)
@@ -44,14 +45,13 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.fixture(scope="module")
 def reader() -> Iterator[duckdb.DuckDBPyConnection]:
     with connect() as connection:
-        for name, value in {"earliest_time": times.EARLIEST, "latest_time": times.latest(NOW)}.items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value.replace(tzinfo=None)})
-        connection.execute(sql("ingestion/create_reading_macros"))
+        connection.execute(MACROS)
         yield connection
 
 
 def read(reader: duckdb.DuckDBPyConnection, text: str) -> str | None:
-    return reader.execute("SELECT time_of($text)::VARCHAR", {"text": text}).fetchall()[0][0]
+    latest = times.latest(NOW).replace(tzinfo=None)
+    return reader.execute("SELECT time_of($text, $latest)::VARCHAR", {"text": text, "latest": latest}).fetchall()[0][0]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_what_is_not_certain_is_not(reader: duckdb.DuckDBPyConnection, text: str
     moment=st.datetimes(datetime(2001, 1, 1), datetime(2026, 11, 25), timezones=st.timezones()),
     layout=st.sampled_from(["iso", "seconds", "microseconds", "rfc"]),
 )
-def test_every_plausible_time_survives(moment: datetime, layout: str) -> None:
+def test_every_plausible_time_survives(reader: duckdb.DuckDBPyConnection, moment: datetime, layout: str) -> None:
     moment = moment.astimezone(UTC).replace(microsecond=0)
     if not times.EARLIEST <= moment <= NOW:
         return
@@ -135,11 +135,7 @@ def test_every_plausible_time_survives(moment: datetime, layout: str) -> None:
         "microseconds": str(seconds * 1_000_000),
         "rfc": moment.strftime("%a, %d %b %Y %H:%M:%S +0000"),
     }[layout]
-    with connect() as connection:
-        for name, value in {"earliest_time": times.EARLIEST, "latest_time": NOW}.items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value.replace(tzinfo=None)})
-        connection.execute(sql("ingestion/create_reading_macros"))
-        assert read(connection, text) == moment.replace(tzinfo=None).isoformat(" ")
+    assert read(reader, text) == moment.replace(tzinfo=None).isoformat(" ")
 
 
 def test_a_time_is_stored_in_utc_and_comes_back(zone: str, tmp_path: Path, warehouse: Warehouse) -> None:

@@ -9,9 +9,7 @@ import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import duckdb
@@ -20,17 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from galileu_pipeline.database import in_memory
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.batches import Batch, Feed, layers, numbered, one_ahead
 from galileu_pipeline.feedback.ingestion.documents import DocumentMasker
 from galileu_pipeline.feedback.ingestion.following import FollowedTable
 from galileu_pipeline.feedback.ingestion.identity import Identities, with_faults
 from galileu_pipeline.feedback.ingestion.judging import FileJudge
+from galileu_pipeline.feedback.ingestion.parsing import FIELDS, json_paths, row_parser
 from galileu_pipeline.feedback.ingestion.preparation import RowPreparer
 from galileu_pipeline.feedback.ingestion.quarantine import REFUSED_SCHEMA, Refusals, masked_refusals, unread_refusals
 from galileu_pipeline.feedback.ingestion.reasons import Reason
-from galileu_pipeline.feedback.ingestion.scale import ABSENT_WORDS, DOWN_WORDS, FIVE_STARS, UP_WORDS, Scale
+from galileu_pipeline.feedback.ingestion.scale import FIVE_STARS, Scale
 from galileu_pipeline.feedback.ingestion.sources.compression import shown_name
 from galileu_pipeline.feedback.ingestion.sources.files import FeedbackFile
 from galileu_pipeline.feedback.ingestion.sources.readings import FileReading
@@ -40,38 +38,13 @@ from galileu_pipeline.feedback.ingestion.sources.sqlite_changes import compare, 
 from galileu_pipeline.feedback.ingestion.sources.sqlite_rows import SqliteFeedback
 from galileu_pipeline.feedback.ingestion.states import States
 from galileu_pipeline.feedback.statements import sql
-from galileu_pipeline.feedback.times import EARLIEST, latest
 
-MAX_TEXT_CHARS = 100_000
-_MACROS_LOCK = Lock()
 _ERASED = (Reason.ERASED.value, "erased at the request of whoever gave it; it is not taken again")
 _CONFLICT = (
     Reason.ID_CONFLICT.value,
     "feedback_id is here already, of another vote: other question, answer or person. Make the ids of the file differ",
 )
 _INSERTS = {"vote": "insert_votes", "choice": "insert_choices", "comparison": "insert_comparisons"}
-# In the order in which parse_rows.sql counts them.
-FIELDS = (
-    "query",
-    "response",
-    "comment",
-    "response_chosen",
-    "response_rejected",
-    "response_left",
-    "response_right",
-    "reason",
-    "feedback_id",
-    "timestamp",
-    "session_id",
-    "user_id",
-    "rating",
-    "thumbs_up",
-    "source_documents",
-    "metadata",
-    "model_left",
-    "model_right",
-    "verdict",
-)
 
 
 class IngestionReport(BaseModel):
@@ -228,25 +201,18 @@ class Ingestor:
 
     def _prepared(self, batches: Iterable[RowBatch], judge: FileJudge) -> Iterator[Batch]:
         """Batches parsed and cleaned, each step one batch ahead of the next, so that no core waits."""
-        with _parser() as parser:
-            raw_rows = Feed(parser, "raw_rows")
 
-            def parsed() -> Iterator[Batch]:
-                planned = None
-                for batch in batches:
-                    raw_rows.put(numbered(batch))
-                    # Planning takes as long as thousands of rows, and the variables are constants of a plan.
-                    if planned != (batch.paths, judge.scale):
-                        planned = (batch.paths, judge.scale)
-                        self._set_variables(parser, *planned)
-                        parser.execute(f"PREPARE parse_rows AS {sql('ingestion/parse_rows')}")
-                    yield Batch(batch, judge.see(parser.sql("EXECUTE parse_rows").to_arrow_table()))
+        def parsed() -> Iterator[Batch]:
+            for batch in batches:
+                with row_parser(batch.paths, judge.scale) as parser:
+                    rows = parser.parse(batch, self._secret)
+                yield Batch(batch, judge.see(rows))
 
-            def prepared() -> Iterator[Batch]:
-                for batch in one_ahead(parsed()):
-                    yield Batch(batch.raw, self.preparer.prepare(batch.table))
+        def prepared() -> Iterator[Batch]:
+            for batch in one_ahead(parsed()):
+                yield Batch(batch.raw, self.preparer.prepare(batch.table))
 
-            yield from one_ahead(prepared())
+        yield from one_ahead(prepared())
 
     def _identified(self, batch: Batch, identities: Identities) -> pa.Table:
         """Prepared rows with their ids, those that were erased with a fault."""
@@ -255,27 +221,6 @@ class Ingestor:
             return rows
         digests = (erased_row_digest(self.preparer.pseudonyms, row) for row in rows["feedback_id"].to_pylist())
         return with_faults(rows, {row: _ERASED for row, digest in enumerate(digests) if digest in self._erased})
-
-    def _set_variables(self, connection: duckdb.DuckDBPyConnection, paths: Mapping[str, str], scale: Scale) -> None:
-        """What parse_rows.sql and select_refused.sql ask for."""
-        variables = {
-            "fields": list(FIELDS),
-            "paths": [paths.get(field, f"$.{field}") for field in FIELDS],
-            "scale_name": str(scale),
-            "scale_ends": scale.ends,
-            "worst_rating": scale.worst,
-            "best_rating": scale.best,
-            "thumbs": scale.thumbs,
-            "up_words": list(UP_WORDS),
-            "down_words": list(DOWN_WORDS),
-            "absent_words": list(ABSENT_WORDS),
-            "max_text_chars": MAX_TEXT_CHARS,
-            "identity_secret": self._secret,
-            "earliest_time": EARLIEST.replace(tzinfo=None),
-            "latest_time": latest().replace(tzinfo=None),
-        }
-        for name, value in variables.items():
-            connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
     def _judge(self, rows: pa.Table) -> None:
         """Let the view `judged_rows` show prepared rows."""
@@ -309,7 +254,14 @@ class Ingestor:
         self, source: str, now: datetime, batch: RowBatch, scale: Scale, refusals: Refusals
     ) -> Counter[str]:
         """Put what the view `judged_rows` refuses into quarantine. Returns what was not there yet, by reason."""
-        self._set_variables(self.connection, batch.paths, scale)
+        variables = {
+            "fields": list(FIELDS),
+            "paths": json_paths(batch.paths),
+            "scale_name": str(scale),
+            "identity_secret": self._secret,
+        }
+        for name, value in variables.items():
+            self.connection.execute(f"SET VARIABLE {name} = $value", {"value": value})
         self._raw_rows.put(numbered(batch))
         refused = self.connection.sql(sql("ingestion/select_refused")).to_arrow_table()
         return self._quarantine(source, now, refused, refusals)
@@ -376,20 +328,6 @@ def ledger(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 def masked_by_kind(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Personal identifiers masked in accepted rows: {cpf, cnpj, phone, cep, email, ip, name: how many}."""
     return dict(sorted(connection.execute(sql("ingestion/count_masked")).fetchall()))
-
-
-def _parser() -> duckdb.DuckDBPyConnection:
-    """A connection in memory that knows the macros of parse_rows.sql."""
-    with _MACROS_LOCK:
-        _create_macros()
-    return in_memory()
-
-
-@cache
-def _create_macros() -> None:
-    # Once for all connections in memory: it takes as long as to read a hundred rows.
-    with in_memory() as connection:
-        connection.execute(sql("ingestion/create_reading_macros"))
 
 
 def _count(connection: duckdb.DuckDBPyConnection, statement: str, parameters: Mapping[str, object]) -> int:

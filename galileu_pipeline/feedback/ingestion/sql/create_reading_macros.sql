@@ -1,29 +1,32 @@
 -- How fields that people and programs write in many ways are read. What is not certain is NULL, and refused.
--- Variables: earliest_time, latest_time (TIMESTAMP); others as for parse_rows.sql.
+-- Variables: earliest_time (TIMESTAMP); others as for parse_rows.sql. After `latest` no vote is.
 
 -- The first that is plausible. A parameter of a macro is written out where it stands, one of a lambda is worked out once.
-CREATE MACRO IF NOT EXISTS first_plausible(moments) AS
-    list_filter(moments, lambda moment: moment BETWEEN getvariable('earliest_time') AND getvariable('latest_time'))[1];
+CREATE TEMP MACRO first_plausible(moments, latest) AS
+    list_filter(moments, lambda moment: moment BETWEEN getvariable('earliest_time') AND latest)[1];
 
 -- Microseconds since 1970; NULL beyond what a TIMESTAMP holds.
-CREATE MACRO IF NOT EXISTS time_of_epoch(microseconds) AS TRY(make_timestamp(microseconds::BIGINT));
+CREATE TEMP MACRO time_of_epoch(microseconds) AS TRY(make_timestamp(microseconds::BIGINT));
 
 -- A number as seconds, milli- or microseconds since 1970: at most one of them is a plausible time. Where none is, eight,
 -- twelve or fourteen digits may be a date without separators.
-CREATE MACRO IF NOT EXISTS time_of_number(digits) AS
-    first_plausible([
-        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000000),
-        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000),
-        time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6))),
-        CASE length(digits)
-            WHEN 8 THEN try_strptime(digits, '%Y%m%d')
-            WHEN 12 THEN try_strptime(digits, '%Y%m%d%H%M')
-            WHEN 14 THEN try_strptime(digits, '%Y%m%d%H%M%S')
-        END
-    ]);
+CREATE TEMP MACRO time_of_number(digits, latest) AS
+    first_plausible(
+        [
+            time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000000),
+            time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6)) * 1000),
+            time_of_epoch(TRY_CAST(replace(digits, ',', '.') AS DECIMAL(30, 6))),
+            CASE length(digits)
+                WHEN 8 THEN try_strptime(digits, '%Y%m%d')
+                WHEN 12 THEN try_strptime(digits, '%Y%m%d%H%M')
+                WHEN 14 THEN try_strptime(digits, '%Y%m%d%H%M%S')
+            END
+        ],
+        latest
+    );
 
 -- `parts`: year, month, day, clock, fraction, offset, as text; the last three may be empty.
-CREATE MACRO IF NOT EXISTS time_of_parts(parts) AS
+CREATE TEMP MACRO time_of_parts(parts) AS
     list_transform(
         [parts],
         lambda part: TRY_CAST(
@@ -37,7 +40,7 @@ CREATE MACRO IF NOT EXISTS time_of_parts(parts) AS
     )[1];
 
 -- ISO 8601, also with blanks and offsets as other programs write them.
-CREATE MACRO IF NOT EXISTS time_of_iso(text) AS
+CREATE TEMP MACRO time_of_iso(text) AS
     CASE
         WHEN regexp_matches(text, '^\d{4}[-/]')
         THEN time_of_parts(regexp_extract(
@@ -49,7 +52,7 @@ CREATE MACRO IF NOT EXISTS time_of_iso(text) AS
     END;
 
 -- ISO 8601 without separators, as calendars and names of files have it.
-CREATE MACRO IF NOT EXISTS time_of_basic_iso(text) AS
+CREATE TEMP MACRO time_of_basic_iso(text) AS
     CASE
         WHEN regexp_matches(text, '^\d{8}T\d{4}')
         THEN time_of_iso(regexp_replace(
@@ -59,7 +62,7 @@ CREATE MACRO IF NOT EXISTS time_of_basic_iso(text) AS
     END;
 
 -- The day before the month, as in Brazil, with a year of four digits.
-CREATE MACRO IF NOT EXISTS time_of_brazil(text) AS
+CREATE TEMP MACRO time_of_brazil(text) AS
     CASE
         WHEN regexp_matches(text, '^\d\d?[/.]\d\d?[/.]\d{4}')
         THEN time_of_parts(regexp_extract(
@@ -71,7 +74,7 @@ CREATE MACRO IF NOT EXISTS time_of_brazil(text) AS
 
 -- `parts`: moment, such as 24 Nov 2026 10:30:00, and offset, which may be empty. Read apart: with an offset, strptime takes
 -- 31 February for 3 March.
-CREATE MACRO IF NOT EXISTS time_of_mail_parts(parts) AS
+CREATE TEMP MACRO time_of_mail_parts(parts) AS
     list_transform(
         [parts],
         lambda part: TRY_CAST(
@@ -81,7 +84,7 @@ CREATE MACRO IF NOT EXISTS time_of_mail_parts(parts) AS
     )[1];
 
 -- As mail and web servers (Tue, 24 Nov 2026 10:30:00 GMT) and browsers (Tue Nov 24 2026 07:30:00 GMT-0300) write it.
-CREATE MACRO IF NOT EXISTS time_of_mail(text) AS
+CREATE TEMP MACRO time_of_mail(text) AS
     CASE
         WHEN regexp_matches(text, '^[A-Z][a-z]{2},? ')
         THEN time_of_mail_parts(regexp_extract(
@@ -93,18 +96,21 @@ CREATE MACRO IF NOT EXISTS time_of_mail(text) AS
 
 -- Text without outer blanks as a time in UTC, which it is taken for where it has no offset. The first way is a short cut for
 -- what programs write; the others would read the same.
-CREATE MACRO IF NOT EXISTS time_of(text) AS
-    first_plausible([
-        CASE
-            WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
-            THEN TRY_CAST(text AS TIMESTAMPTZ)::TIMESTAMP
-            WHEN regexp_full_match(text, '\d+([.,]\d+)?') THEN time_of_number(text)
-            ELSE coalesce(time_of_iso(text), time_of_basic_iso(text), time_of_brazil(text), time_of_mail(text))
-        END
-    ]);
+CREATE TEMP MACRO time_of(text, latest) AS
+    first_plausible(
+        [
+            CASE
+                WHEN regexp_full_match(text, '\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-][01]\d:[0-5]\d)?')
+                THEN TRY_CAST(text AS TIMESTAMPTZ)::TIMESTAMP
+                WHEN regexp_full_match(text, '\d+([.,]\d+)?') THEN time_of_number(text, latest)
+                ELSE coalesce(time_of_iso(text), time_of_basic_iso(text), time_of_brazil(text), time_of_mail(text))
+            END
+        ],
+        latest
+    );
 
 -- A vote between two answers, in the words of this project, of chatbot arenas and of people.
-CREATE MACRO IF NOT EXISTS verdict_of(text) AS
+CREATE TEMP MACRO verdict_of(text) AS
     map_extract_value(
         MAP {
             'left': 'left', 'leftvote': 'left', 'leftisbetter': 'left', 'leftbetter': 'left', 'leftwins': 'left',

@@ -1,9 +1,10 @@
 -- The rows of a batch (raw_rows: ordinal, position, row), typed. What is wrong with one so far stands in fault:
 -- [reason, detail]. Texts are still as they came.
--- Variables: paths, the JSON path of each field in the order of ingestion/ingestor.py; max_text_chars; identity_secret;
--- earliest_time and latest_time, beyond which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating,
--- best_rating or thumbs; up_words and down_words, how thumbs are spelt; absent_words, which say that there is no value.
--- Its macros: create_reading_macros.sql.
+-- Variables: paths, the JSON path of each field in the order of ingestion/parsing.py; max_text_chars;
+-- earliest_time, before which no vote is; the scale of ratings: scale_name, scale_ends, worst_rating, best_rating or thumbs;
+-- up_words and down_words, how thumbs are spelt; absent_words, which say that there is no value.
+-- Parameters: identity_secret; latest_time, after which no vote is. With their types said, and outside of lambdas: else
+-- DuckDB plans the statement anew each time it runs. Its macros: create_reading_macros.sql.
 WITH checked AS (
     -- Types of the fields, and last that of the whole row; NULL for what is not JSON.
     SELECT ordinal, position, row, TRY(json_type(row, list_append(getvariable('paths'), '$'))) AS type
@@ -51,7 +52,8 @@ present AS (
         *,
         CASE WHEN lower(trim(value[10])) NOT IN getvariable('absent_words') THEN trim(value[10]) END        AS given_time,
         CASE WHEN lower(trim(value[13])) NOT IN getvariable('absent_words') THEN trim(value[13]) END        AS given_rating,
-        CASE WHEN lower(trim(value[14])) NOT IN getvariable('absent_words') THEN lower(trim(value[14])) END AS given_thumb
+        CASE WHEN lower(trim(value[14])) NOT IN getvariable('absent_words') THEN lower(trim(value[14])) END AS given_thumb,
+        $latest_time::TIMESTAMP                                                                             AS latest
     FROM fields
 ),
 named AS (
@@ -116,7 +118,7 @@ named AS (
                         / (getvariable('best_rating') - getvariable('worst_rating'))
                 END
         END                                                AS rating,
-        time_of(given_time)                                AS occurred_at,
+        time_of(given_time, latest)                        AS occurred_at,
         -- Who wins may be said by name.
         CASE
             WHEN given_verdict IS NULL THEN NULL
@@ -167,7 +169,7 @@ SELECT
     -- and documents may differ from one export to the next. Keyed: a masked number cannot be guessed from it.
     CASE WHEN given_id IS NULL OR NOT regexp_matches(given_id, '[0-9]') THEN
         sha256(
-            getvariable('identity_secret') || to_json(
+            $identity_secret::VARCHAR || to_json(
                 [kind, query, response, comment, chosen, rejected, response_left, response_right, reason,
                     coalesce(verdict, given_verdict), coalesce(occurred_at::VARCHAR, given_time),
                     coalesce(rating::VARCHAR, CASE WHEN NOT getvariable('thumbs') THEN given_rating END),
