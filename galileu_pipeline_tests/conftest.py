@@ -9,7 +9,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:
     # Registered before all others, so called after them. A worker has reported everything by then. Were its interpreter
     # taken apart as well, DuckDB would print a page of leaks: PyTorch and Dagster (2.13 and 1.13), in one process, keep
     # what an asset mentions for ever.
@@ -41,10 +42,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_unconfigure() -> None:
-    """Let the interpreter end in order.
+    """Let an interpreter that is taken apart end in order.
 
     Hypothesis (6.170) leaves a callback with the garbage collector. By it modules outlive the interpreter, and DuckDB
     reports a page of leaks; as it does of what is frozen.
     """
-    gc.callbacks.clear()
-    gc.unfreeze()
+    if not IS_WORKER:
+        gc.callbacks.clear()
+        gc.unfreeze()

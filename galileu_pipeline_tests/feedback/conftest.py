@@ -1,14 +1,19 @@
 """SQLite files of the guide's shape, and an empty warehouse."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import duckdb
 import pytest
 
 from galileu_pipeline.data_folder import PROJECT_ROOT
+from galileu_pipeline.database import connect
 from galileu_pipeline.feedback.collection.pseudonyms import Pseudonyms
 from galileu_pipeline.feedback.ingestion.cleaning import TextCleaner
 from galileu_pipeline.feedback.ingestion.ingestor import IngestionReport, Ingestor
@@ -117,3 +122,35 @@ def chatbot(tmp_path: Path) -> ChatbotFile:
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
     return empty_warehouse(tmp_path / "galileu.duckdb")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_engine(engine: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All files are attached to one engine of DuckDB: to start another for each use is a third of what these tests do.
+
+    `test_warehouse.py` and the end-to-end tests open them as users do.
+    """
+    numbers = count()
+
+    @contextmanager
+    def attached(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        name, quoted = f"warehouse_{next(numbers)}", path.replace("'", "''")
+        with engine.cursor() as connection:
+            connection.execute(f"ATTACH '{quoted}' AS {name}; USE {name}")
+            try:
+                yield connection
+            finally:
+                connection.execute(f"USE memory; DETACH {name}")
+
+    def connected(path: str = "", **settings: Any) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return attached(path) if path else connect(**settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("galileu_pipeline.feedback.warehouse.connect", connected)
+        yield

@@ -1,4 +1,4 @@
-"""A warehouse that another version made."""
+"""A warehouse opened as users do: what its SQL may reach, and one that another version made."""
 
 import json
 from pathlib import Path
@@ -55,6 +55,11 @@ ROWS: list[Row] = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_engine() -> None:
+    """Each has its own, as anywhere but in tests."""
+
+
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.jsonl"
@@ -103,3 +108,19 @@ def test_one_that_is_too_old_says_what_to_do(warehouse: Warehouse, rows: Path) -
     with pytest.raises(GalileuError, match="Move it away"), warehouse.open():
         pass
     assert warehouse.path.exists()
+
+
+def test_sql_reaches_no_other_file_and_cannot_allow_itself_to(warehouse: Warehouse, rows: Path) -> None:
+    for statement in (
+        f"SELECT * FROM read_text('{rows}')",
+        f"COPY feedback TO '{rows.parent / 'copy.csv'}'",
+        f"ATTACH '{rows.parent / 'other.duckdb'}'",
+        "SET enable_external_access = true",
+        f"SET allowed_paths = ['{rows}']",
+    ):
+        with (
+            pytest.raises((duckdb.PermissionException, duckdb.InvalidInputException)),
+            warehouse.open() as connection,
+        ):
+            connection.execute(statement)
+    assert not (rows.parent / "copy.csv").exists()
