@@ -2,11 +2,13 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from gguf import GGUFReader, dequantize
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import InputError, StageError
 from galileu_pipeline.lineage.digests import folder_digests
@@ -69,8 +71,58 @@ def test_packaged_gguf_answers_like_the_quantized_original(tmp_path: Path) -> No
         pytest.skip(f"{package} is not installed")
     run(tmp_path / "out", source="gguf", package=package, file=file)
     converted = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    folder = Path(found.origin).parent
-    original = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=torch.float32)
+    original = read_llama(GGUFReader(Path(found.origin).with_name(file)))
+    expected = original.state_dict()
+    assert converted.state_dict().keys() == expected.keys()
+    for name, weight in converted.state_dict().items():
+        assert torch.equal(weight, expected[name]), name
     ids = torch.tensor([[1, 2, 3, 400, 5000]])
     with torch.no_grad():
         assert torch.equal(converted(ids).logits, original(ids).logits)
+
+
+# What llama.cpp calls a model's tensors, and transformers.
+IN_A_BLOCK = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+OUTSIDE = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+
+
+def read_llama(reader: GGUFReader) -> LlamaForCausalLM:
+    """A Llama as the file has it, read with gguf alone: transformers looks through the vocabulary again and again."""
+
+    def said(key: str) -> Any:
+        return reader.fields[f"llama.{key}"].contents()
+
+    heads = {"attn_q": said("attention.head_count"), "attn_k": said("attention.head_count_kv")}
+    weights = {}
+    for tensor in reader.tensors:
+        weight = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
+        name = OUTSIDE.get(tensor.name)
+        if name is None:
+            _, block, kind, _ = tensor.name.split(".")
+            name = f"model.layers.{block}.{IN_A_BLOCK[kind]}.weight"
+            if kind in heads:  # llama.cpp turns neighbours, transformers a head's halves
+                weight = weight.view(heads[kind], -1, 2, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
+        weights[name] = weight
+    config = LlamaConfig(
+        vocab_size=said("vocab_size"),
+        hidden_size=said("embedding_length"),
+        intermediate_size=said("feed_forward_length"),
+        num_hidden_layers=said("block_count"),
+        num_attention_heads=heads["attn_q"],
+        num_key_value_heads=heads["attn_k"],
+        max_position_embeddings=said("context_length"),
+        rms_norm_eps=said("attention.layer_norm_rms_epsilon"),
+        rope_parameters={"rope_type": "default", "rope_theta": said("rope.freq_base")},
+        tie_word_embeddings="output.weight" not in {tensor.name for tensor in reader.tensors},
+    )
+    return LlamaForCausalLM.from_pretrained(None, config=config, state_dict=weights).eval()
