@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
@@ -210,7 +211,7 @@ with open(sys.argv[4], "w") as acknowledged:
 @pytest.mark.slow
 def test_32_processes_write_and_four_are_killed(tmp_path: Path) -> None:
     """No acknowledged event is lost, none is there twice, and what the others wrote is whole."""
-    path, count = tmp_path / "feedback.db", 1_000
+    path, count = tmp_path / "feedback.db", 250
     FeedbackCollector(path, PSEUDONYMS)
     acknowledged = [tmp_path / f"acknowledged-{number}" for number in range(32)]
     writers = [
@@ -218,13 +219,14 @@ def test_32_processes_write_and_four_are_killed(tmp_path: Path) -> None:
         for number in range(32)
     ]
     doomed = random.sample(range(32), 4)
-    marks = {number: random.randrange(50, 700) for number in doomed}
+    marks = {number: random.randrange(10, 180) for number in doomed}
     while marks:  # each is killed somewhere in the middle of its work, however fast the machine is
         for number, mark in list(marks.items()):
             text = acknowledged[number].read_bytes() if acknowledged[number].exists() else b""
             if text.count(b"\n") >= mark or writers[number].poll() is not None:
                 os.kill(writers[number].pid, signal.SIGKILL)
                 del marks[number]
+        time.sleep(0.002)  # the writers need the processor more
     codes = [writer.wait() for writer in writers]
     assert [code for number, code in enumerate(codes) if number not in doomed] == [0] * 28
 
