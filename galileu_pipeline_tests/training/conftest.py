@@ -7,7 +7,10 @@ from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.training import base
 from galileu_pipeline.training.backbone import load_tokenizer
-from galileu_pipeline.training.settings import StageSpec
+from galileu_pipeline.training.settings import Resources, StageSpec
+
+# Models so small are computed in less time than it takes two threads to wait for each other.
+ONE_THREAD = Resources(cpus=1)
 
 
 def say_nothing(line: str) -> None:

@@ -19,7 +19,7 @@ from galileu_pipeline.training.reward import RewardRecipe
 from galileu_pipeline.training.runner import Recipe, train
 from galileu_pipeline.training.settings import LoraSettings, ModelFiles, SampleSettings, StageSpec
 from galileu_pipeline.training.sft import SftRecipe
-from galileu_pipeline_tests.training.conftest import say_nothing
+from galileu_pipeline_tests.training.conftest import ONE_THREAD, say_nothing
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +62,7 @@ def folder(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "settings": {"learning_rate": 0.01, "epochs": 4, "batch_size": 20, "max_length": 128, **settings},
                 "lora": LoraSettings(r=8, alpha=16),
                 "samples": SampleSettings(prompts=0),
+                "resources": ONE_THREAD,
                 "base": tiny_base,
                 "base_id": "base_model-000000000000",
                 "adapter": folder / adapter if adapter else None,
@@ -102,6 +103,7 @@ def contest(folder: Path, base: Path, output: Path, champion: str, *others: str)
         teacher=files(folder, base, "teacher"),
         raters=proportion(9, 10),
         dataset=folder / "pairs",
+        resources=ONE_THREAD,
     )
     return run(spec, say_nothing)
 

@@ -44,7 +44,7 @@ from galileu_pipeline.training.settings import (
     StageSpec,
 )
 from galileu_pipeline.training.sft import SftRecipe
-from galileu_pipeline_tests.training.conftest import build_tiny, say_nothing
+from galileu_pipeline_tests.training.conftest import ONE_THREAD, build_tiny, say_nothing
 
 pytestmark = pytest.mark.slow
 
@@ -100,7 +100,7 @@ def run(
             "settings": {"learning_rate": 0.01, "epochs": 6, "batch_size": 10, "max_length": 128, **settings},
             "lora": LoraSettings(r=8, alpha=16, dropout=dropout),
             "samples": SampleSettings(prompts=1, max_new_tokens=4),
-            "resources": resources or Resources(),
+            "resources": resources or ONE_THREAD,
             "base": base,
             "base_id": "base_model-000000000000",
             "adapter": adapter,
@@ -518,7 +518,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny(tmp_path_factory.mktemp("wide") / "base", hidden_size=128)
 
 
-NF4 = Resources(quantization="nf4")
+NF4 = ONE_THREAD.model_copy(update={"quantization": "nf4"})
 
 
 @pytest.fixture(scope="module")
