@@ -30,6 +30,7 @@ from galileu_pipeline.files import make_readable
 from galileu_pipeline.training.classifier import read_at_the_end
 from galileu_pipeline.training.settings import LoraSettings, ModelFiles, Resources, StageSpec
 from galileu_pipeline.training.sharing import twin
+from galileu_pipeline.training.writing import write_adapter
 
 ADAPTER_CONFIG = "adapter_config.json"
 _SHORT_TOKENS = 512
@@ -103,10 +104,7 @@ def save_adapter(model: PeftModel, spec: StageSpec) -> None:
     a trainer leaves its truncation in the tokenizer.
     """
     output = spec.output
-    # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it.
-    model.save_pretrained(
-        str(output), selected_adapters=["default"], safe_serialization=True, save_embedding_layers=False
-    )
+    write_adapter(model, output, selected_adapters=["default"])
     load_tokenizer(spec.base).save_pretrained(output)
     make_readable(output)
     path = output / ADAPTER_CONFIG

@@ -8,6 +8,7 @@ included; synchronised; sealed with the digests of its files; renamed; and only 
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from galileu_pipeline.errors import DivergedError
 from galileu_pipeline.files import replace_file, sync
 from galileu_pipeline.lineage.digests import code_digest, folder_digests
 from galileu_pipeline.training.processes import Processes
+from galileu_pipeline.training.writing import write_adapter
 
 KEPT = 2  # the last one, and the one before it in case that the disk spoils the last
 _SEAL = "complete"
@@ -91,9 +93,10 @@ class WholeCheckpoints(Trainer):
         if not isinstance(self.model, PeftModel):
             super()._save(output_dir, state_dict)
             return
-        # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it, every time.
-        folder = output_dir or str(self.args.output_dir)
-        self.model.save_pretrained(folder, state_dict=state_dict, save_embedding_layers=False)
+        write_adapter(self.model, Path(output_dir or str(self.args.output_dir)), state_dict=state_dict)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """None: TRL would write one beside every checkpoint, which nobody reads."""
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self.state.global_step >= self.state.max_steps:
@@ -245,6 +248,7 @@ def _read_seal(path: Path) -> Seal:
     return Seal.model_validate_json((path / _SEAL).read_bytes())
 
 
+@cache
 def _writer() -> dict[str, str]:
     return {"code": code_digest()[:12], **{name: version(name) for name in _DECIDING}}
 

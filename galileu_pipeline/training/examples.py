@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset
+from datasets.fingerprint import generate_random_fingerprint
+from datasets.table import InMemoryTable
 from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.errors import StageError
@@ -70,6 +73,15 @@ class Examples:
         )
 
 
+def dataset_of(table: pa.Table) -> Dataset:
+    """A dataset in memory.
+
+    Its fingerprint is a random one, as those of `encode_examples` are. The library would pickle all rows for one that
+    tells them from others; but that is for its cache of files, which nothing in memory has a part in.
+    """
+    return Dataset(InMemoryTable(table), fingerprint=generate_random_fingerprint())
+
+
 def encode_examples(
     rows: Dataset, tokenizer: PreTrainedTokenizerBase, encode: Encode, max_length: int | None = None
 ) -> Examples:
@@ -90,9 +102,9 @@ def encode_examples(
             kept.append(place)
             for name, ids in encoded.columns.items():
                 columns.setdefault(name, []).append(ids)
-    selected = rows.select(kept)
+    selected = rows.select(kept, new_fingerprint=generate_random_fingerprint())
     for name, values in columns.items():
-        selected = selected.add_column(name, values)
+        selected = selected.add_column(name, values, new_fingerprint=generate_random_fingerprint())
     return Examples(selected, too_long, equal, longest)
 
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow.parquet as pq
 import torch
 from datasets import Dataset
-from datasets.table import InMemoryTable
 from peft import PeftModel
 from transformers import (
     PreTrainedTokenizerBase,
@@ -29,7 +28,7 @@ from galileu_pipeline.process import Report, beat
 from galileu_pipeline.training.attempts import count_resume, until_done
 from galileu_pipeline.training.backbone import load_tokenizer, save_adapter
 from galileu_pipeline.training.checkpoints import KEPT, WholeCheckpoints, last_checkpoint
-from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples
+from galileu_pipeline.training.examples import EncodedRow, Examples, dataset_of, encode_examples
 from galileu_pipeline.training.generation import generate
 from galileu_pipeline.training.progress import ProgressCallback, curve_points
 from galileu_pipeline.training.settings import StageResult, StageSpec, TrainerSettings
@@ -280,7 +279,7 @@ def read_split(dataset: Path, name: str) -> Dataset:
 
     Read without the library's cache, which would keep people's texts outside the data folder.
     """
-    return Dataset(InMemoryTable(pq.read_table(dataset / f"{name}.parquet")))
+    return dataset_of(pq.read_table(dataset / f"{name}.parquet"))
 
 
 def _mean_loss(curves: Sequence[dict[str, Any]]) -> float:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+import pyarrow as pa
 import torch
 from datasets import Dataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
 from galileu_pipeline.training.encoding import encode_prompt
+from galileu_pipeline.training.examples import dataset_of
 
 PROMPT_COLUMN, IDS_COLUMN = "prompt", "prompt_ids"
 
@@ -31,7 +33,8 @@ def tokenize_prompts(dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_l
     kept = [row for row in range(len(prompts)) if len(ids[row]) <= max_length]
     if not kept:
         raise ValueError(f"All {len(prompts)} prompts are longer than max_prompt_length={max_length} tokens; raise it.")
-    return Dataset.from_dict({PROMPT_COLUMN: [prompts[row] for row in kept], IDS_COLUMN: [ids[row] for row in kept]})
+    columns = {PROMPT_COLUMN: [prompts[row] for row in kept], IDS_COLUMN: [ids[row] for row in kept]}
+    return dataset_of(pa.table(columns))
 
 
 def pad_prompts(ids: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 from datasets import Dataset
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, Trainer
@@ -12,7 +13,7 @@ from galileu_pipeline.errors import StageError
 from galileu_pipeline.evaluation.statistics import mean
 from galileu_pipeline.training.backbone import load_policy, load_reward_model_beside
 from galileu_pipeline.training.checkpoints import WholeCheckpoints
-from galileu_pipeline.training.examples import EncodedRow, Examples, encode_examples, preference, question
+from galileu_pipeline.training.examples import EncodedRow, Examples, dataset_of, encode_examples, preference, question
 from galileu_pipeline.training.held_out_pairs import HeldOutPairs
 from galileu_pipeline.training.ppo.answer_log import ANSWERS_NAME
 from galileu_pipeline.training.ppo.config import PPOConfig
@@ -43,7 +44,7 @@ class PpoRecipe(Recipe[PpoSettings]):
     def _questions_of(self, tokenizer: PreTrainedTokenizerBase, *datasets: Dataset) -> Examples:
         """Each conversation once, however many rows it has, if it leaves room for an answer."""
         distinct = {json.dumps(prompt): prompt for rows in datasets for prompt in rows["prompt"]}
-        rows = Dataset.from_dict({"prompt": list(distinct.values())})
+        rows = dataset_of(pa.table({"prompt": list(distinct.values())}))
         return encode_examples(rows, tokenizer, question, self.settings.max_length - self.settings.max_new_tokens)
 
     def make_trainer(

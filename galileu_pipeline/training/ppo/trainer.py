@@ -42,6 +42,7 @@ from galileu_pipeline.training.ppo.rewards import (
 from galileu_pipeline.training.ppo.rollout import Rollout
 from galileu_pipeline.training.ppo.sampling import Sampler
 from galileu_pipeline.training.sharing import freeze, move, twin
+from galileu_pipeline.training.writing import write_adapter
 
 _VALUE_NAME, _STATE_NAME = "value_model.safetensors", "ppo_state.json"
 
@@ -379,9 +380,10 @@ class PPOTrainer(WholeCheckpoints):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         folder = Path(output_dir or self._folder)
-        # The vocabulary is the base's; without save_embedding_layers=False PEFT asks the model hub for it.
-        options: Any = {"save_embedding_layers": False} if isinstance(self.policy, PeftModel) else {}
-        self.policy.save_pretrained(str(folder), safe_serialization=True, **options)
+        if isinstance(self.policy, PeftModel):
+            write_adapter(self.policy, folder)
+        else:
+            self.policy.save_pretrained(str(folder), safe_serialization=True)
         trained = {
             name: parameter.detach().contiguous().cpu()
             for name, parameter in self.value_model.named_parameters()
