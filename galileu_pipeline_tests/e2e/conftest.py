@@ -62,7 +62,14 @@ def browser() -> Iterator[Any]:
     """An installed Chromium."""
     from galileu_pipeline_tests.e2e.browser import BROWSER, playwright
 
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    quiet = [
+        "--force-prefers-reduced-motion",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-sync",
+    ]
     with playwright.sync_playwright() as engine:
         started = engine.chromium.launch(executable_path=BROWSER, args=quiet)
         yield started
