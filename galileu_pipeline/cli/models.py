@@ -46,10 +46,15 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Ask a model a question. The answer is the most likely one, so the same question gives the same answer."""
-    from galileu_pipeline.training.talk import answer
+    from galileu_pipeline.loading import loading
+    from galileu_pipeline.training.talk import answer, choose_model
 
+    store = open_store()
+    choose_model(store, model_id)  # a wrong name is told at once
     with err.status(f"loading {escape(model_id)}"):
-        text, used = answer(open_store(), model_id, prompt, max_new_tokens)
+        with loading():
+            from galileu_pipeline.training import backbone, generation  # noqa: F401 (with them come the libraries)
+        text, used = answer(store, model_id, prompt, max_new_tokens)
     if as_json:
         print_json({"model": used, "prompt": prompt, "answer": text})
     else:
