@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, needs_browser]
 # once more wherever they have got to by then.
 ROUNDS = 2
 # Whoever needs less than the materializations takes a breath between its rounds, and leaves them the processor.
-BREATH_S = 3.0
+BREATH_S = 1.0
 PATIENCE_S = 240.0
 # On a busy machine the page may be drawn anew under the pointer; who sees after a while that nothing came of a click
 # clicks again, but not for ever.
