@@ -3,6 +3,8 @@
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,3 +219,16 @@ def test_wherever_the_disk_is_full_the_last_good_one_stays(folder: Path, needed:
     assert last in (folder / "checkpoint-6", folder / "checkpoint-8")
     make_trainer(folder, max_steps=8).train(resume_from_checkpoint=str(last))
     assert newest(folder) == folder / "checkpoint-8"
+
+
+@pytest.mark.e2e
+def test_two_processes_end_alike_also_where_one_of_them_cannot_write(tmp_path: Path) -> None:
+    launch = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    script = ("-m", "galileu_pipeline_tests.training.two_writers", str(tmp_path))
+    done = subprocess.run([*launch, *script], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"record_{rank}.json").read_text()) for rank in range(2))
+    # Both curves hold means over the processes, whose sums since the last point of the curves are not alike.
+    assert first["resumed"] == first["whole"] != []
+    assert [failure.split(":")[0] for failure in first["failures"]] == ["OSError"] * 3
+    assert [failure.split(" failed")[0] for failure in second["failures"]] == ["StageError: Process 0"] * 3
